@@ -1,0 +1,183 @@
+"""SQLAlchemy: its engine, pool and transactions below the store, and a Session for handlers.
+
+The statements of the store run on the driver's cursor of the connection that SQLAlchemy has
+checked out, so that rows become records without a detour through its result objects.
+"""
+
+from __future__ import annotations
+
+import os
+import pkgutil
+import weakref
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, MetaData, PoolProxiedConnection, create_engine, event
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import Session
+
+from kit import sql
+from kit.databases import Database, database, location
+from kit.errors import Unavailable
+from kit.records import Table
+from kit.slots.persistence import PersistenceOptions
+from kit.statements import Prepared, Statement
+
+DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "mariadb": "mariadb+pymysql"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SQLAlchemyOptions(PersistenceOptions):
+    """`models` names the declarative base or MetaData of plain models: ``"contacts.models:Base"``.
+
+    Their tables are created with those of the records. `echo` logs what SQLAlchemy itself runs.
+    """
+
+    models: str = ""
+    echo: bool = False
+
+
+class SQLAlchemyUnit(sql.SQLUnit):
+    """A unit of work on a connection from SQLAlchemy's pool."""
+
+    def __init__(self, database: Database, engine: Engine, pooled: PoolProxiedConnection) -> None:
+        super().__init__(database, pooled.dbapi_connection)
+        self._engine = engine
+        self._pooled = pooled
+        self._session: Session | None = None
+        self.script([database.begin])
+
+    @property
+    def native(self) -> Session:
+        """A Session in this transaction: its commit only flushes, its rollback undoes the unit."""
+        if self._session is None:
+            self.connection.begin()
+            self._session = Session(self.connection, join_transaction_mode="rollback_only")
+            event.listen(self._session, "after_commit", self._begin_again)
+            event.listen(self._session, "after_rollback", self._rolled_back)
+        return self._session
+
+    @cached_property
+    def connection(self) -> Connection:
+        """SQLAlchemy's Connection on top of the pooled one."""
+        return Connection(self._engine, self._pooled)
+
+    def _rolled_back(self, session: Session) -> None:
+        self._failed = True
+        self._begin_again(session)
+
+    def _begin_again(self, session: Session) -> None:
+        if not self.connection.in_transaction() and not self.broken:
+            self._cursor.execute(self._database.begin)
+
+    def end(self) -> None:
+        """Flush the Session and commit."""
+        if self._session is not None:
+            self._session.commit()
+        self._pooled.commit()
+
+    def close(self) -> None:
+        """Roll back what is open; give the connection back, or away where it is broken."""
+        if self._session is not None:
+            self._session.close()
+        if self.broken:
+            self._pooled.invalidate()
+        self._pooled.close()
+
+
+class SQLAlchemyPersistence:
+    """Records, and plain SQLAlchemy models, in a database; the native handle is a Session."""
+
+    def __init__(self, options: SQLAlchemyOptions) -> None:
+        self._database = database(options.url)
+        self._database.load()
+        self._engine = _engine(options, self._database)
+        self._metadata = _metadata(options.models)
+        engine = weakref.ref(self._engine)
+        os.register_at_fork(after_in_child=lambda: _forget(engine()))
+
+    def create(self, tables: Sequence[Table]) -> None:
+        """Create the tables of records, then those of the plain models."""
+        with closing(self.begin()) as unit:
+            unit.script(sql.create(self._database, tables))
+            self._metadata.create_all(unit.connection)
+            unit.commit()
+
+    def drop(self, tables: Sequence[Table]) -> None:
+        """Drop the tables of the plain models, then those of records."""
+        with closing(self.begin()) as unit:
+            self._metadata.drop_all(unit.connection)
+            unit.script(sql.drop(self._database, tables))
+            unit.commit()
+
+    def prepare(self, statement: Statement) -> Prepared:
+        """Compile a statement for the database."""
+        return sql.compile_statement(self._database, statement)
+
+    def begin(self) -> SQLAlchemyUnit:
+        """Check a connection out and begin; where that finds it dead, so are all in the pool."""
+        try:
+            return self._begin()
+        except Unavailable:
+            if self._database.begin_waits:
+                raise
+        self._engine.dispose()
+        return self._begin()
+
+    def _begin(self) -> SQLAlchemyUnit:
+        try:
+            pooled = self._engine.raw_connection()
+        except PoolTimeout as error:
+            raise Unavailable("all connections are in use") from error
+        except Exception as error:
+            raise self._database.translate(error) or error from error
+        try:
+            return SQLAlchemyUnit(self._database, self._engine, pooled)
+        except BaseException:
+            pooled.invalidate()
+            pooled.close()
+            raise
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+
+def _engine(options: SQLAlchemyOptions, database: Database) -> Engine:
+    parts = location(options.url)
+    engine = create_engine(
+        URL.create(
+            DRIVERS[options.url.partition("://")[0]],
+            username=parts.pop("user", None),
+            **{name: parts.pop(name, None) for name in ("password", "host", "port", "database")},
+            query=parts,
+        ),
+        connect_args=database.arguments(options),
+        pool_size=options.pool_size,
+        max_overflow=0,
+        pool_timeout=options.pool_wait,
+        hide_parameters=True,
+        echo=options.echo,
+    )
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, record: object) -> None:
+        database.configure(connection, options)
+
+    return engine
+
+
+def _metadata(models: str) -> MetaData:
+    if not models:
+        return MetaData()
+    found = pkgutil.resolve_name(models)
+    return found if isinstance(found, MetaData) else found.metadata
+
+
+def _forget(engine: Engine | None) -> None:
+    """Leave the connections to the parent process."""
+    if engine is not None:
+        engine.dispose(close=False)

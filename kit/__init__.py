@@ -1,0 +1,50 @@
+"""Framekit: a component kit for assembling your own web stack.
+
+Pick components in ``kit.toml``, write handlers that name what they need, and let the kernel check
+and compile all of it at start. `App` is where to begin.
+"""
+
+from __future__ import annotations
+
+from kit.app import App
+from kit.components import Component, Slot
+from kit.errors import (
+    ConfigError,
+    Conflict,
+    InvalidValue,
+    KitError,
+    Problem,
+    RecordNotFound,
+    TemplateError,
+    Unavailable,
+)
+from kit.patterns import Converter, Native
+from kit.plugins import hookimpl
+from kit.providers import provider
+from kit.requests import Request
+from kit.responses import Response, abort, redirect
+from kit.routes import Routes
+
+__version__ = "0.1.0"
+__all__ = [
+    "App",
+    "Component",
+    "ConfigError",
+    "Conflict",
+    "Converter",
+    "InvalidValue",
+    "KitError",
+    "Native",
+    "Problem",
+    "RecordNotFound",
+    "Request",
+    "Response",
+    "Routes",
+    "Slot",
+    "TemplateError",
+    "Unavailable",
+    "abort",
+    "hookimpl",
+    "provider",
+    "redirect",
+]

@@ -1,0 +1,308 @@
+"""Assembly: from a configuration and plug-ins to a checked, frozen stack."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from kit.components import Component, Slot
+from kit.config import Config, Setting
+from kit.errors import ConfigError, Problem, listing, nearest
+from kit.options import Secret, Size
+from kit.plugins import Plugins, installed, load_entry, load_object
+from kit.reader import Reader, Value
+from kit.slots import SHIPPED
+
+
+@dataclass(frozen=True, kw_only=True)
+class AppOptions:
+    """The table ``[app]``: `import_` is what ``kit run`` serves, as ``module:name``.
+
+    `secret_key` signs what goes through the client; `plugins` names further plug-ins: installed
+    ones, or ``module`` and ``module:name`` from the application's own code.
+    """
+
+    import_: str = ""
+    secret_key: Secret | None = None
+    plugins: list[str] = field(default_factory=list)
+    debug: bool = False
+
+    def __post_init__(self) -> None:
+        if self.secret_key is not None and len(self.secret_key) < 32:
+            raise ValueError(
+                "secret_key is shorter than 32 characters; make one with:"
+                ' python -c "import secrets; print(secrets.token_urlsafe(32))"'
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """The table ``[limits]``: what a request may bring; more is answered with 413.
+
+    `body` is the size of a whole body, `field` of one text field of a form, `fields` the number
+    of fields and files.
+    """
+
+    body: Size = Size(2_500_000)
+    field: Size = Size(500_000)
+    fields: int = 1000
+
+
+@dataclass(frozen=True)
+class Filling:
+    """A slot with the component that fills it: its imported factory and its checked options."""
+
+    slot: Slot
+    component: Component
+    factory: Any
+    options: Any
+    where: str
+
+
+@dataclass(frozen=True)
+class Stack:
+    """What a configuration picked, checked and frozen: `values` are all options with origin."""
+
+    app: AppOptions
+    limits: Limits
+    slots: dict[str, Slot]
+    fillings: dict[str, Filling]
+    plugins: Plugins
+    values: tuple[Value, ...]
+
+
+def assemble(config: Config, plugins: Iterable[tuple[str, Any]] = ()) -> Stack:
+    """Check a configuration whole and return its stack; raise one ConfigError with all problems."""
+    return _Assembly(config).run(list(plugins))
+
+
+KERNEL_TABLES = {"app": AppOptions, "limits": Limits}
+
+
+class _Assembly:
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.reader = Reader(config)
+        self.problems = self.reader.problems
+        self.entries = installed()
+        self.slots: dict[str, Slot] = {}
+        self.components: dict[tuple[str, str], Component] = {}
+
+    def run(self, given: list[tuple[str, Any]]) -> Stack:
+        app = self._kernel_table("app") or AppOptions()
+        limits = self._kernel_table("limits") or Limits()
+        plugins = self._plugins([*SHIPPED, *given], app.plugins)
+        self._declarations(plugins)
+        for name in self.config.tables():
+            self._check_table(name)
+        fillings = {name: self._fill(slot) for name, slot in self.slots.items()}
+        if self.problems:
+            raise ConfigError(self.problems)
+        filled = {name: filling for name, filling in fillings.items() if filling is not None}
+        return Stack(app, limits, self.slots, filled, plugins, tuple(self.reader.values))
+
+    def _kernel_table(self, name: str) -> Any:
+        cls = KERNEL_TABLES[name]
+        known = [option.name.rstrip("_") for option in fields(cls)]
+        for rest, setting in self.config.below(name):
+            if rest and rest[0] not in known:
+                self.reader.unknown((name, rest[0]), setting.where, known)
+        return self.reader.options(cls, [(name,)], {f.name: (name,) for f in fields(cls)})
+
+    def _plugins(self, named: list[tuple[str, Any]], listed: list[str]) -> Plugins:
+        """Import what the config names: its plug-ins, and those of the components it uses."""
+        found = dict(named)
+        setting = self.config.get("app", "plugins")
+        for name in listed:
+            where = setting.where if setting else ""
+            if name in self.entries:
+                self._load_entry(found, name, name, where)
+            else:
+                self._load_own(found, name, where)
+        for table in self.config.tables():
+            use = self.config.get(table, "use")
+            if use and f"{table}.{use.value}" in self.entries:
+                entry = f"{table}.{use.value}"
+                self._load_entry(found, self.entries[entry].value, entry, use.where)
+        for slot in [s for _, plugin in named for s in _slots_of(plugin)]:
+            entry = f"{slot.name}.{slot.default}"
+            if self.config.get(slot.name, "use") is None and entry in self.entries:
+                self._load_entry(found, self.entries[entry].value, entry, "")
+        return Plugins(found.items())
+
+    def _load_entry(self, found: dict[str, Any], name: str, entry: str, where: str) -> None:
+        try:
+            found[name] = load_entry(self.entries[entry], where)
+        except ConfigError as error:
+            self._keep(error)
+
+    def _load_own(self, found: dict[str, Any], name: str, where: str) -> None:
+        try:
+            found[name] = load_object(name)
+        except Exception as error:
+            names = [entry for entry in self.entries if "." not in entry]
+            self._problem(
+                where,
+                f"[app] plugins: {name!r} is no installed plug-in.{nearest(name, names)}"
+                f" As a module it cannot be imported: {type(error).__name__}: {error}",
+                f"Installed plug-ins: {listing(names)}; or name a module of the application.",
+                error,
+            )
+
+    def _declarations(self, plugins: Plugins) -> None:
+        places: dict[str, str] = {}
+        for plugin, slots in plugins.each("kit_slots"):
+            for slot in slots:
+                if slot.name in self.slots:
+                    other = places[slot.name]
+                    self._problem(
+                        "", f"plug-ins {other!r} and {plugin!r} both declare slot {slot.name!r}."
+                    )
+                self.slots[slot.name], places[slot.name] = slot, plugin
+        for plugin, components in plugins.each("kit_components"):
+            for component in components:
+                key = (component.slot, component.name)
+                label = f"{component.name!r} for slot {component.slot!r}"
+                if key in self.components:
+                    self._problem(
+                        "", f"plug-ins {places[label]!r} and {plugin!r} both give {label}."
+                    )
+                self.components[key], places[label] = component, plugin
+
+    def _check_table(self, name: str) -> None:
+        if name not in self.slots and name not in KERNEL_TABLES:
+            where = next(setting.where for _, setting in self.config.below(name))
+            self.reader.unknown((name,), where, [*KERNEL_TABLES, *self.slots], "table")
+
+    def _fill(self, slot: Slot) -> Filling | None:
+        use = self.config.get(slot.name, "use")
+        if use is None:
+            stray = next(iter(self.config.below(slot.name)), None)
+            if slot.default is None and (stray or slot.required):
+                where = stray[1].where if stray else self.config.name
+                names = listing(self._names(slot))
+                self._problem(
+                    where,
+                    f"[{slot.name}] does not say which component to use.",
+                    f'Add: use = "..." with one of: {names}.',
+                )
+            if slot.default is None:
+                return None
+            use = Setting(slot.default, "default")
+        component = self._component(slot, use)
+        factory = component and self._factory(component, use)
+        if component is None or factory is None:
+            return None
+        options = self._options(slot, component, factory)
+        return Filling(slot, component, factory, options, use.where)
+
+    def _names(self, slot: Slot) -> list[str]:
+        """The names of all components for a slot: installed ones and those of loaded plug-ins."""
+        listed = [e.partition(".")[2] for e in self.entries if e.startswith(f"{slot.name}.")]
+        return [*listed, *(name for of, name in self.components if of == slot.name)]
+
+    def _component(self, slot: Slot, use: Setting) -> Component | None:
+        name = use.value
+        if isinstance(name, str) and (slot.name, name) in self.components:
+            return self.components[slot.name, name]
+        if isinstance(name, str) and f"{slot.name}.{name}" in self.entries and self.problems:
+            return None  # its plug-in failed on import, which is reported
+        if isinstance(name, str) and ":" in name:
+            return self._own_component(slot, use)
+        others = [
+            of for of, given in [e.split(".", 1) for e in self.entries if "." in e] if given == name
+        ]
+        others += [of for of, given in self.components if given == name]
+        known = self._names(slot)
+        wrong = (
+            f"it fills the slot {others[0]!r}."
+            if others
+            else f"no component of that name.{nearest(str(name), known)}"
+        )
+        self._problem(
+            use.where,
+            f"[{slot.name}] use = {name!r}: {wrong}",
+            f'Allowed: {listing(set(known))}, or "module:name" from the application.',
+        )
+        return None
+
+    def _own_component(self, slot: Slot, use: Setting) -> Component | None:
+        """Take a component from the application's own code: a factory, or a Component."""
+        try:
+            found = load_object(use.value)
+        except Exception as error:
+            self._problem(
+                use.where,
+                f"[{slot.name}] use = {use.value!r} cannot be imported: {type(error).__name__}: {error}",
+                f"It is looked for from {self.config.folder}.",
+                error,
+            )
+            return None
+        if not isinstance(found, Component):
+            name = use.value.partition(":")[2]
+            found = Component(slot=slot.name, name=name, factory=found)
+        if found.slot != slot.name:
+            self._problem(
+                use.where,
+                f"[{slot.name}] use = {use.value!r}: it fills the slot {found.slot!r}.",
+                f"Move it to [{found.slot}].",
+            )
+            return None
+        return found
+
+    def _factory(self, component: Component, use: Setting) -> Any:
+        if not isinstance(component.factory, str):
+            return component.factory
+        try:
+            return load_object(component.factory)
+        except Exception as error:
+            label = f"[{component.slot}] use = {component.name!r}"
+            if isinstance(error, ImportError) and component.version() is None:
+                self._problem(
+                    use.where,
+                    f"{label}: the library {component.library!r} is not installed.",
+                    f'pip install "{component.install}"',
+                    error,
+                )
+            else:
+                self._problem(
+                    use.where,
+                    f"{label} cannot be imported: {type(error).__name__}: {error}",
+                    "",
+                    error,
+                )
+            return None
+
+    def _options(self, slot: Slot, component: Component, factory: Any) -> Any:
+        hints = typing.get_type_hints(factory.__init__ if inspect.isclass(factory) else factory)
+        cls = hints.get("options", slot.options)
+        shared = [option.name for option in fields(slot.options)]
+        own_table = (slot.name, component.name)
+        places = {f.name: (slot.name,) if f.name in shared else own_table for f in fields(cls)}
+        own = [name for name in places if name not in shared]
+        components = set(self._names(slot)) | {component.name}
+        for rest, setting in self.config.below(slot.name):
+            if rest[0] in components and len(rest) > 1:
+                if rest[0] == component.name and rest[1] not in own:
+                    self.reader.unknown((*own_table, rest[1]), setting.where, own)
+            elif rest[0] not in shared and rest != ("use",):
+                kind = "component" if len(rest) > 1 else "key"
+                allowed = [*components] if len(rest) > 1 else ["use", *shared]
+                self.reader.unknown((slot.name, rest[0]), setting.where, allowed, kind)
+        return self.reader.options(cls, [(slot.name,), own_table], places)
+
+    def _keep(self, error: ConfigError) -> None:
+        self.problems.extend(error.problems)
+
+    def _problem(
+        self, where: str, what: str, mend: str = "", cause: BaseException | None = None
+    ) -> None:
+        self.problems.append(Problem(where, what, mend, cause))
+
+
+def _slots_of(plugin: Any) -> Iterable[Slot]:
+    declare = getattr(plugin, "kit_slots", None)
+    return declare() if declare else ()

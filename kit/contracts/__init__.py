@@ -1,0 +1,47 @@
+"""The contracts: for each slot the tests that every component must pass.
+
+A contract is a class of pytest tests. Subclass it under a name that starts with ``Test``, give it
+a ``component`` fixture, and run pytest. Each test is one numbered clause, and the first line of
+its docstring is the clause.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeVar
+
+import pytest
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def clause(number: str, *, needs: str = "") -> Callable[[F], F]:
+    """Mark a test as the clause `number` (``"T3"``); `needs` names the capability it asks for."""
+
+    def mark(function: F) -> F:
+        function.__kit_clause__ = number  # type: ignore[attr-defined]
+        marked: F = pytest.mark.clause(number, needs)(function)
+        return marked
+
+    return mark
+
+
+class Contract:
+    """What the contracts share: the capabilities that a component says it lacks.
+
+    A component class may have an attribute ``lacks``: a dict from the name of a capability to a
+    sentence that says why. Clauses that need it are skipped, with that sentence as the reason.
+    """
+
+    capabilities: ClassVar[dict[str, str]] = {}
+
+    @pytest.fixture(autouse=True)
+    def _skip_what_is_lacking(self, request: pytest.FixtureRequest) -> None:
+        mark = request.node.get_closest_marker("clause")
+        needs = mark.args[1] if mark else ""
+        if needs:
+            lacks = getattr(request.getfixturevalue("component"), "lacks", {})
+            unknown = set(lacks) - set(self.capabilities)
+            assert not unknown, f"lacks {unknown}, but the capabilities are {self.capabilities}"
+            if needs in lacks:
+                pytest.skip(f"lacks {needs}: {lacks[needs]}")

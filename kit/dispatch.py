@@ -1,0 +1,217 @@
+"""Dispatch: the table of compiled routes, made once at start."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+from werkzeug.exceptions import MethodNotAllowed, NotFound
+
+from kit.answers import SECURITY_HEADERS, Answer
+from kit.errors import Problem, nearest
+from kit.patterns import CONVERTERS, Converter, Native, Pattern
+from kit.plans import Environ, Plan, compile_plan
+from kit.providers import Providers, parameters
+from kit.routes import Route
+from kit.slots.routing import Router
+
+_METHOD = re.compile(r"[A-Z][A-Z-]*")
+_REFUSED = ("TRACE", "CONNECT")
+
+
+@dataclass(eq=False)
+class Endpoint:
+    """What a router leads to: the plans of one pattern by method."""
+
+    pattern: Pattern | Native
+    routes: dict[str, Route] = field(default_factory=dict)
+    plans: dict[str, Plan] = field(default_factory=dict)
+
+    @property
+    def allowed(self) -> list[str]:
+        """The methods of this URL, for the Allow header."""
+        return sorted(self.plans)
+
+
+class Dispatch:
+    """All endpoints of an application, and the router that finds them.
+
+    Mistakes in patterns and handlers are added to ``providers.problems``.
+    """
+
+    def __init__(
+        self,
+        routes: Iterable[Route],
+        converters: Mapping[str, Converter],
+        router: Router,
+        providers: Providers,
+    ) -> None:
+        self._problems = providers.problems
+        self._converters = converters
+        self._names: dict[str, list[Endpoint]] = {}
+        self.router = router
+        self.endpoints = self._grouped(routes)
+        self.static: dict[str, Endpoint] = {}
+        for endpoint in self.endpoints:
+            self._add(endpoint)
+        self.compile(providers)
+
+    def _grouped(self, routes: Iterable[Route]) -> list[Endpoint]:
+        """Put the routes of one pattern together, the most specific pattern first."""
+        by_shape: dict[str, Endpoint] = {}
+        for route in routes:
+            pattern = self._pattern(route)
+            if pattern is None:
+                continue
+            shape = pattern.shape if isinstance(pattern, Pattern) else pattern.text
+            endpoint = by_shape.setdefault(shape, Endpoint(pattern))
+            self._check_names(route, pattern, endpoint)
+            for method in route.methods:
+                self._claim(endpoint, method, route)
+        return sorted(by_shape.values(), key=lambda endpoint: _rank(endpoint.pattern))
+
+    def _pattern(self, route: Route) -> Pattern | Native | None:
+        if isinstance(route.pattern, Native):
+            return route.pattern
+        try:
+            return Pattern.parse(route.pattern, self._converters)
+        except ValueError as error:
+            self._problem(route, f"the URL pattern {route.pattern!r} cannot be used: {error}")
+            return None
+
+    def _check_names(self, route: Route, pattern: Pattern | Native, endpoint: Endpoint) -> None:
+        first = endpoint.pattern
+        if isinstance(pattern, Pattern) and isinstance(first, Pattern):
+            if pattern.names != first.names:
+                other = next(iter(endpoint.routes.values()))
+                what = f"{route.text!r} is {other.text!r} ({other.where}) with other names."
+                self._problem(route, what, "Use the same names in both.")
+        others = self._names.setdefault(route.name, [])
+        handlers = {r.handler for e in others for r in e.routes.values() if r.name == route.name}
+        if handlers - {route.handler} and endpoint not in others:
+            other = next(r for e in others for r in e.routes.values() if r.name == route.name)
+            what = f"a route is named {route.name!r}, and so is another one ({other.where})."
+            self._problem(route, what, 'Give one of them a name of its own: name="...".')
+        if endpoint not in others:
+            others.append(endpoint)
+
+    def _claim(self, endpoint: Endpoint, method: str, route: Route) -> None:
+        if not _METHOD.fullmatch(method) or method in _REFUSED:
+            self._problem(
+                route, f"{method!r} is no method for a route.", "Use for example GET or POST."
+            )
+        other = endpoint.routes.setdefault(method, route)
+        if other is not route:
+            what = f"{method} {route.text} is declared here and in {other.where}."
+            self._problem(route, what, "Take one of them out.")
+
+    def _add(self, endpoint: Endpoint) -> None:
+        pattern = endpoint.pattern
+        try:
+            self.router.add(pattern, endpoint)
+        except ValueError as error:
+            route = next(iter(endpoint.routes.values()))
+            self._problem(route, f"the router refuses the URL pattern {pattern.text!r}: {error}")
+        if isinstance(pattern, Pattern) and not pattern.names:
+            self.static[pattern.text] = endpoint
+
+    def compile(self, providers: Providers) -> None:
+        """Make the plans of all endpoints; HEAD and OPTIONS come with them."""
+        for endpoint in self.endpoints:
+            plans = {
+                method: compile_plan(
+                    route.handler,
+                    providers,
+                    _given(endpoint, route, providers),
+                    route.where,
+                    _parsers(endpoint.pattern),
+                )
+                for method, route in endpoint.routes.items()
+            }
+            if "GET" in plans:
+                plans.setdefault("HEAD", _headed(plans["GET"]))
+            plans.setdefault("OPTIONS", _options(sorted([*plans, "OPTIONS"])))
+            endpoint.plans = plans
+
+    def _problem(self, route: Route, what: str, mend: str = "") -> None:
+        self._problems.append(Problem(route.where, what, mend))
+
+    def refuse(self, endpoint: Endpoint) -> MethodNotAllowed:
+        """Return the error for a method that an endpoint does not have (RFC 9110, 15.5.6)."""
+        return MethodNotAllowed(valid_methods=endpoint.allowed)
+
+    def url_for(self, name: str, values: dict[str, Any]) -> str:
+        """Return the path of a named route; values that its pattern lacks become the query."""
+        endpoints = self._names.get(name)
+        if not endpoints:
+            raise LookupError(f"no route is named {name!r}.{nearest(name, self._names)}")
+        endpoint = next((e for e in endpoints if _names(e) <= values.keys()), endpoints[0])
+        names = _names(endpoint) or (values.keys() if isinstance(endpoint.pattern, Native) else ())
+        try:
+            path = self.router.build(endpoint, {k: v for k, v in values.items() if k in names})
+        except KeyError as error:
+            raise LookupError(f"the URL of {name!r} needs a value for {error.args[0]!r}") from error
+        query = {key: value for key, value in values.items() if key not in names}
+        return f"{path}?{urlencode(query, doseq=True)}" if query else path
+
+
+def _parsers(pattern: Pattern | Native) -> dict[str, Callable[[str], Any]]:
+    """Return what parses the parameters that do not stay text, by name."""
+    if isinstance(pattern, Native):
+        return {}
+    return {one.name: _found(one.converter) for one in pattern.parameters if one.converter.parse}
+
+
+def _found(converter: Converter) -> Callable[[str], Any]:
+    """Return the parser of a converter, whose ValueError is a 404."""
+    parse = converter.parse
+    assert parse is not None
+    if converter in CONVERTERS.values():
+        return parse  # its expression matches nothing that cannot be parsed
+
+    def parse_or_not_found(text: str) -> Any:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise NotFound from error
+
+    return parse_or_not_found
+
+
+def _rank(pattern: Pattern | Native) -> tuple[bool, Any]:
+    return (True, ()) if isinstance(pattern, Native) else (False, pattern.rank)
+
+
+def _given(endpoint: Endpoint, route: Route, providers: Providers) -> set[str]:
+    """Return the names that the path supplies; of a native pattern, all that nothing provides."""
+    if isinstance(endpoint.pattern, Pattern):
+        return set(endpoint.pattern.names)
+    return {
+        name
+        for name, one in parameters(route.handler).items()
+        if name not in providers.all and one.default is one.empty
+    }
+
+
+def _names(endpoint: Endpoint) -> set[str]:
+    return set(endpoint.pattern.names) if isinstance(endpoint.pattern, Pattern) else set()
+
+
+def _headed(plan: Plan) -> Plan:
+    """Make the plan for HEAD: as GET, without the body."""
+
+    def head(environ: Environ, values: Mapping[str, Any]) -> Answer:
+        line, headers, body = plan(environ, values)
+        if hasattr(body, "close"):
+            body.close()
+        return line, headers, []
+
+    return head
+
+
+def _options(methods: list[str]) -> Plan:
+    headers = [*SECURITY_HEADERS, ("Allow", ", ".join(methods))]
+    return lambda environ, values: ("204 No Content", list(headers), [])

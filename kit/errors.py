@@ -1,0 +1,96 @@
+"""Errors: what was found, where, what is allowed, and what to do.
+
+Mistakes of the person who configures or writes an application are collected as `Problem`s and
+raised together as one `ConfigError` at start. Errors that a running application meets carry the
+HTTP status they end in, so that one place can turn them into responses.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return `` Did you mean 'x'?`` for the closest of `known`, or an empty string."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def listing(names: Iterable[str]) -> str:
+    """Return the names sorted and joined by commas, or ``none``."""
+    return ", ".join(sorted(names)) or "none"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One mistake: `where` it was found (``kit.toml:12``), `what` was found, and how to mend it.
+
+    `cause` is the exception behind it, where there is one.
+    """
+
+    where: str
+    what: str
+    mend: str = ""
+    cause: BaseException | None = None
+
+    def __str__(self) -> str:
+        head = f"{self.where}: {self.what}" if self.where else self.what
+        return f"{head}\n    {self.mend}" if self.mend else head
+
+
+class ConfigError(Exception):
+    """Everything that is wrong with a configuration or an application, reported at once.
+
+    `problems` holds the single mistakes, in the order in which they were found.
+    """
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = list(problems)
+        self.__cause__ = next((p.cause for p in self.problems if p.cause), None)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class KitError(Exception):
+    """An error of a running application that ends in the HTTP status `status`."""
+
+    status = 500
+
+
+class RecordNotFound(KitError, LookupError):
+    """No record has the identity that was asked for: 404."""
+
+    status = 404
+
+
+class Conflict(KitError):
+    """A unique or foreign key, or a concurrent change, stands against what was to be stored: 409."""
+
+    status = 409
+
+
+class InvalidValue(KitError, ValueError):
+    """A value cannot be stored as its field is declared (too long, NUL, out of range): 422."""
+
+    status = 422
+
+
+class Unavailable(KitError):
+    """A database or store is away for now: 503, and try again after `retry_after` seconds."""
+
+    status = 503
+    retry_after = 5
+
+
+class TemplateError(KitError):
+    """A template is missing, malformed or failed; `template` and `line` say where.
+
+    `line` counts from 1, and is None where the engine does not know it.
+    """
+
+    def __init__(self, message: str, template: str, line: int | None = None) -> None:
+        self.template = template
+        self.line = line
+        where = template if line is None else f"{template}:{line}"
+        super().__init__(f"{where}: {message}")

@@ -1,0 +1,106 @@
+"""The WSGI gateway (PEP 3333): bytes come in, a plan answers, bytes go out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol
+from urllib.parse import quote
+
+from werkzeug.exceptions import BadRequest, HTTPException, NotFound
+from werkzeug.wrappers import Response
+
+from kit.answers import Answer, Header
+from kit.dispatch import Dispatch
+from kit.plans import Environ
+
+StartResponse = Callable[[str, list[Header]], Any]
+WSGI = Callable[[Environ, StartResponse], Iterable[bytes]]
+Failed = Callable[[Environ, Exception], Answer]
+
+
+class Events(Protocol):
+    """The request hooks of plug-ins, where there are any."""
+
+    def started(self, environ: Environ) -> None:
+        """Tell that a request came in."""
+
+    def finished(self, environ: Environ, status: int) -> None:
+        """Tell which status it got."""
+
+
+def make_wsgi(dispatch: Dispatch, failed: Failed, events: Events | None) -> WSGI:
+    """Make the WSGI callable of a started application; `failed` answers for exceptions."""
+    find_static = dispatch.static.get
+    find = dispatch.router.match
+    nothing: Mapping[str, Any] = {}
+
+    def wsgi(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        try:
+            path = environ.get("PATH_INFO") or "/"
+            if not path.isascii() or "\0" in path or "/." in path:
+                path = _checked(path)
+            values: Mapping[str, Any] = nothing
+            endpoint = find_static(path)
+            if endpoint is None:
+                found = find(path)
+                if found is None:
+                    raise _elsewhere(dispatch, environ, path)
+                endpoint, values = found
+            plan = endpoint.plans.get(environ["REQUEST_METHOD"])
+            if plan is None:
+                raise dispatch.refuse(endpoint)
+            line, headers, body = plan(environ, values)
+        except Exception as error:
+            line, headers, body = failed(environ, error)
+        start_response(line, headers)
+        return body
+
+    return _watched(wsgi, failed, events) if events else wsgi
+
+
+def _watched(wsgi: WSGI, failed: Failed, events: Events) -> WSGI:
+    """Put the request hooks around a WSGI callable."""
+
+    def watched(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        def start(line: str, headers: list[Header]) -> None:
+            events.finished(environ, int(line[:3]))
+            start_response(line, headers)
+
+        try:
+            events.started(environ)
+        except Exception as error:
+            line, headers, body = failed(environ, error)
+            start_response(line, headers)
+            return body
+        return wsgi(environ, start)
+
+    return watched
+
+
+def _checked(path: str) -> str:
+    """Decode a path strictly; refuse NUL and dot segments."""
+    try:
+        path = path.encode("latin-1").decode()
+    except UnicodeError as error:
+        raise BadRequest("The path is not valid UTF-8.") from error
+    if "\0" in path:
+        raise BadRequest("The path holds a NUL character.")
+    if any(segment in {".", ".."} for segment in path.split("/")):
+        raise BadRequest("The path holds a dot segment.")
+    return path
+
+
+def _elsewhere(dispatch: Dispatch, environ: Environ, path: str) -> HTTPException:
+    """Return a redirect to the path with or without a trailing slash where that is a URL, or 404.
+
+    It keeps the method (308, RFC 9110 section 15.4.9), and never leads to another host.
+    """
+    other = path[:-1] if path.endswith("/") else f"{path}/"
+    if other and not path.startswith("//"):
+        if dispatch.static.get(other) or dispatch.router.match(other):
+            query = environ.get("QUERY_STRING", "")
+            location = quote(environ.get("SCRIPT_NAME", "") + other) + (
+                f"?{query}" if query else ""
+            )
+            return HTTPException(response=Response(status=308, headers={"Location": location}))
+    return NotFound()

@@ -1,0 +1,71 @@
+"""The hooks that a plug-in may implement, and nothing else.
+
+Implement those you need as functions of a module (or methods of an object), each marked with
+`kit.hookimpl`. Arguments are optional: name those that you use. All are called at start; the
+request hooks are called for each request, and cost nothing where nobody implements them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+if TYPE_CHECKING:
+    import click
+
+    from kit.app import App
+    from kit.components import Component, Slot
+
+hookspec = pluggy.HookspecMarker("kit")
+
+
+@hookspec
+def kit_slots() -> Iterable[Slot]:  # type: ignore[empty-body]
+    """Declare slots: jobs in the stack that the config file may fill."""
+
+
+@hookspec
+def kit_components() -> Iterable[Component]:  # type: ignore[empty-body]
+    """Declare components, without importing the libraries behind them."""
+
+
+@hookspec
+def kit_providers() -> Iterable[Callable[..., Any]]:  # type: ignore[empty-body]
+    """Contribute provider functions that handlers may name."""
+
+
+@hookspec
+def kit_commands() -> Iterable[click.Command]:  # type: ignore[empty-body]
+    """Contribute commands to ``kit``."""
+
+
+@hookspec
+def kit_template_globals(app: App) -> Mapping[str, object]:  # type: ignore[empty-body]
+    """Contribute values that every template sees under these names."""
+
+
+@hookspec
+def kit_template_filters(app: App) -> Mapping[str, Callable[[object], object]]:  # type: ignore[empty-body]
+    """Contribute one-argument functions that every template can filter a value with."""
+
+
+@hookspec
+def kit_start(app: App) -> None:
+    """Act once before the first request; an exception stops the start."""
+
+
+@hookspec
+def kit_stop(app: App) -> None:
+    """Act once after the last request."""
+
+
+@hookspec
+def kit_request_started(environ: dict[str, Any]) -> None:
+    """Act before a request is routed; `environ` is the WSGI environment (PEP 3333)."""
+
+
+@hookspec
+def kit_request_finished(environ: dict[str, Any], status: int) -> None:
+    """Act when the answer's `status` is known, before its body is sent."""

@@ -1,0 +1,220 @@
+"""Plans: a handler compiled once, at start.
+
+A plan knows which providers to open and in which order, how to call the handler, and how to turn
+its result into an answer. Everything that can be looked up is looked up while compiling.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Generator, Iterable, Mapping
+from operator import itemgetter
+from typing import Any
+
+from kit.answers import Answer, Stream, answer, merge
+from kit.errors import Problem
+from kit.providers import Providers, is_open, parameters, place
+
+Environ = dict[str, Any]
+Plan = Callable[[Environ, Mapping[str, Any]], Answer]
+Opened = list[Generator[Any, None, None]]
+_Step = tuple[str, Callable[..., Any], Callable[[Mapping[str, Any]], tuple[Any, ...]], bool]
+
+
+_NONE: Mapping[str, Callable[[Any], Any]] = {}
+
+
+class Rollback(Exception):  # noqa: N818
+    """Thrown into open providers when the handler returned an answer with a 5xx status."""
+
+
+def compile_plan(
+    handler: Callable[..., Any],
+    providers: Providers,
+    given: Iterable[str] = (),
+    where: str = "",
+    parse: Mapping[str, Callable[[Any], Any]] = _NONE,
+    convert: Callable[[Any], Answer] = answer,
+) -> Plan:
+    """Compile `handler` to a plan; `given` are the names that the caller supplies (the path).
+
+    `parse` turns the values of some of these names into what the handler gets.
+    Mistakes are added to ``providers.problems``; the plan must not be called if there are any.
+    """
+    given = set(given)
+    where = where or place(handler)
+    wanted = _wanted(handler, providers, given, where)
+    order = providers.order(wanted, given, where)
+    if providers.problems:
+        return _unusable
+    constants = {p.name: providers.value(p.name) for p in order if p.scope == "app"}
+    call = _caller(handler, wanted)
+    steps: list[_Step] = [
+        (p.name, p.function, _getter(p.needs), p.is_generator)
+        for p in order
+        if p.scope == "request" and p.name != "environ"
+    ]
+    if steps or "environ" in wanted:
+        plan = _with_providers(call, _getter(wanted), constants, steps, convert)
+        return _parsing(plan, parse) if parse else plan
+    return _direct(call, wanted, constants, parse, convert)
+
+
+def _unusable(environ: Environ, values: Mapping[str, Any]) -> Answer:
+    raise AssertionError("a plan with problems was called")
+
+
+def _wanted(
+    handler: Callable[..., Any], providers: Providers, given: set[str], where: str
+) -> tuple[str, ...]:
+    """Return the names that `handler` is called with."""
+    known = parameters(handler)
+    wanted = [
+        name
+        for name, parameter in known.items()
+        if parameter.kind is not inspect.Parameter.VAR_KEYWORD
+        and (parameter.default is inspect.Parameter.empty or name in given or name in providers.all)
+    ]
+    left = sorted(given - set(known))
+    if left and not is_open(known):
+        providers.problems.append(
+            Problem(
+                where,
+                f"{getattr(handler, '__name__', handler)!r} does not take"
+                f" {', '.join(map(repr, left))} from its URL pattern.",
+                "Name it as a parameter, or take it out of the pattern.",
+            )
+        )
+    providers.problems.extend(
+        Problem(
+            where,
+            f"{name!r} is both in the URL pattern and provided by {providers.all[name].where}.",
+            "Rename the one in the pattern.",
+        )
+        for name in sorted(given & set(providers.all))
+    )
+    return (*wanted, *(left if is_open(known) else ()))
+
+
+def _caller(handler: Callable[..., Any], wanted: tuple[str, ...]) -> Callable[..., Any]:
+    """Return what can be called with the wanted values by position."""
+    simple = [
+        name
+        for name, parameter in parameters(handler).items()
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+    ]
+    if tuple(simple[: len(wanted)]) == wanted:
+        return handler
+    return lambda *values: handler(**dict(zip(wanted, values, strict=True)))
+
+
+def _getter(names: tuple[str, ...]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+    if not names:
+        return lambda scope: ()
+    if len(names) == 1:
+        name = names[0]
+        return lambda scope: (scope[name],)
+    return itemgetter(*names)
+
+
+def _direct(
+    call: Callable[..., Any],
+    wanted: tuple[str, ...],
+    constants: dict[str, Any],
+    parse: Mapping[str, Callable[[Any], Any]],
+    convert: Callable[[Any], Answer],
+) -> Plan:
+    """Make the plan of a handler that needs nothing of the request but its path."""
+    if not wanted:
+        return lambda environ, values: convert(call())
+    if len(wanted) == len(parse) == 1:
+        [(name, one)] = parse.items()
+        return lambda environ, values: convert(call(one(values[name])))
+    arguments = _getter(wanted)
+    if constants or parse:
+        plan: Plan = lambda environ, values: convert(call(*arguments({**constants, **values})))
+        return _parsing(plan, parse) if parse else plan
+    return lambda environ, values: convert(call(*arguments(values)))
+
+
+def _parsing(plan: Plan, parse: Mapping[str, Callable[[Any], Any]]) -> Plan:
+    """Put the parsing of path values before a plan."""
+    parsers = tuple(parse.items())
+
+    def parsed(environ: Environ, values: Mapping[str, Any]) -> Answer:
+        return plan(environ, {**values, **{name: one(values[name]) for name, one in parsers}})
+
+    return parsed
+
+
+def _with_providers(
+    call: Callable[..., Any],
+    arguments: Callable[[Mapping[str, Any]], tuple[Any, ...]],
+    constants: dict[str, Any],
+    steps: list[_Step],
+    convert: Callable[[Any], Answer],
+) -> Plan:
+    """Make the plan of a handler with providers to open before it, and to close after it."""
+    adds_headers = any(name == "response_headers" for name, *_ in steps)
+
+    def plan(environ: Environ, values: Mapping[str, Any]) -> Answer:
+        scope = {**constants, **values, "environ": environ}
+        opened: Opened = []
+        try:
+            for name, function, needs, is_generator in steps:
+                value = function(*needs(scope))
+                if is_generator:
+                    opened.append(value)
+                    value = next(value)
+                scope[name] = value
+            line, headers, body = convert(call(*arguments(scope)))
+        except BaseException as error:
+            close(opened, error)
+            raise
+        if isinstance(body, Stream):
+            _finish_later(body, opened, scope.get("response_headers"))
+        elif opened:
+            close(opened, Rollback(line) if line.startswith("5") else None)
+        if adds_headers and scope["response_headers"]:
+            merge(headers, scope["response_headers"])
+        return line, headers, body
+
+    return plan
+
+
+def _finish_later(body: Stream, opened: Opened, headers: Any) -> None:
+    """Keep the providers open until the body is sent, and refuse headers from now on."""
+    earlier = body.finish
+
+    def finish(error: BaseException | None) -> None:
+        if headers is not None:
+            headers.sent = True
+        if earlier is not None:
+            earlier(error)
+        close(opened, error)
+
+    body.finish = finish
+
+
+def close(opened: Opened, error: BaseException | None) -> None:
+    """Finish generators, the last opened first; `error` is thrown into each of them.
+
+    A generator may raise on its way: that error goes to those still open, and is raised at the
+    end. One that raises `error` again has only passed it on.
+    """
+    given = error
+    while opened:
+        generator = opened.pop()
+        try:
+            if error is None:
+                next(generator, None)
+            else:
+                generator.throw(error)
+        except StopIteration:
+            pass
+        except BaseException as raised:
+            error = raised
+        finally:
+            generator.close()
+    if error is not None and error is not given:
+        raise error

@@ -1,0 +1,208 @@
+"""Providers: what a handler gets by naming it.
+
+A provider is a function that returns its value, or yields it once and cleans up afterwards, like
+a pytest fixture. Its own parameters name further providers. `Providers` holds all of a stack, says
+what is wrong with them, and makes those of application scope.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar, overload
+
+from kit.errors import Problem, listing, nearest
+
+F = TypeVar("F", bound=Callable[..., Any])
+Scope = Literal["app", "request"]
+
+
+@overload
+def provider(function: F, /) -> F: ...
+@overload
+def provider(*, scope: Scope = ..., name: str = ...) -> Callable[[F], F]: ...
+def provider(
+    function: F | None = None, /, *, scope: Scope = "request", name: str = ""
+) -> F | Callable[[F], F]:
+    """Mark a function as a provider of the value that is named like the function, or `name`.
+
+    `scope` says how long a value lives: ``"request"`` until the response is ready (an exception
+    is thrown into a generator when the request failed), ``"app"`` from start to stop.
+    """
+
+    def mark(function: F) -> F:
+        function.__kit_scope__ = scope  # type: ignore[attr-defined]
+        function.__kit_name__ = name or function.__name__  # type: ignore[attr-defined]
+        return function
+
+    return mark if function is None else mark(function)
+
+
+def place(function: Any) -> str:
+    """Return ``file.py:12`` for a function or class, or its name where there is no file."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    code = code or getattr(getattr(function, "__init__", None), "__code__", None)
+    return f"{code.co_filename}:{code.co_firstlineno}" if code else repr(function)
+
+
+def parameters(function: Any) -> dict[str, inspect.Parameter]:
+    """Return the parameters that a function can be given by name (all but ``*args``)."""
+    return {
+        name: parameter
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.kind is not inspect.Parameter.VAR_POSITIONAL
+    }
+
+
+def is_open(parameters: Mapping[str, inspect.Parameter]) -> bool:
+    """Say whether a function takes any name (``**values``)."""
+    return any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
+
+
+@dataclass(frozen=True)
+class Provider:
+    """One provider: its function, what it needs, and where it was written.
+
+    With `closes` the value has a ``close`` method to be called at the end (a component).
+    """
+
+    name: str
+    function: Callable[..., Any]
+    scope: Scope
+    needs: tuple[str, ...]
+    where: str
+    closes: bool = False
+
+    @classmethod
+    def of(cls, function: Callable[..., Any]) -> Provider:
+        """Describe a provider function (marked or not: unmarked ones have request scope)."""
+        return cls(
+            getattr(function, "__kit_name__", getattr(function, "__name__", "")),
+            function,
+            getattr(function, "__kit_scope__", "request"),
+            tuple(parameters(function)),
+            place(function),
+        )
+
+    @property
+    def is_generator(self) -> bool:
+        """Whether the value is yielded, and cleaned up after."""
+        return inspect.isgeneratorfunction(self.function)
+
+
+class Providers:
+    """All providers of an application, and the values of those of application scope.
+
+    `hints` maps names that are not provided to a sentence on how to have them.
+    """
+
+    def __init__(self, hints: Mapping[str, str] | None = None) -> None:
+        self.all: dict[str, Provider] = {}
+        self.problems: list[Problem] = []
+        self._hints = dict(hints or {})
+        self._values: dict[str, Any] = {}
+        self._open: list[Generator[Any, None, None]] = []
+
+    def add(self, provider: Provider) -> None:
+        """Add a provider; two of one name are a problem that shows both places."""
+        other = self.all.setdefault(provider.name, provider)
+        if other is not provider:
+            self.problems.append(
+                Problem(
+                    provider.where,
+                    f"provides {provider.name!r}, and so does {other.where}.",
+                    "Rename one of them.",
+                )
+            )
+
+    def constant(self, name: str, value: Any, where: str = "the kernel") -> None:
+        """Add a provider of application scope whose value is there already."""
+        self.add(Provider(name, lambda: value, "app", (), where))
+        self._values[name] = value
+
+    def order(self, needs: Iterable[str], given: Iterable[str], where: str) -> list[Provider]:
+        """Return the providers behind `needs`, each after those that it needs itself.
+
+        Names in `given` come from elsewhere (the path). Unknown names, cycles and wrong scopes
+        are added to the problems, with `where` as the place that needs them.
+        """
+        found: dict[str, Provider] = {}
+        for name in needs:
+            if name not in given:
+                self._visit(name, where, (), found)
+        return list(found.values())
+
+    def _visit(
+        self, name: str, where: str, chain: tuple[Provider, ...], found: dict[str, Provider]
+    ) -> None:
+        provider = self.all.get(name)
+        if provider is None:
+            self._problem(where, self._unknown(name), f"Provided are: {listing(self.all)}.")
+        elif provider in chain:
+            circle = [*chain[chain.index(provider) :], provider]
+            steps = " -> ".join(f"{one.name} ({one.where})" for one in circle)
+            self._problem(where, f"providers go in a circle: {steps}.", "Break it at one of them.")
+        else:
+            self._check_scope(provider, chain)
+            for need in provider.needs:
+                self._visit(need, provider.where, (*chain, provider), found)
+            found[name] = provider
+
+    def _check_scope(self, provider: Provider, chain: tuple[Provider, ...]) -> None:
+        if chain and chain[-1].scope == "app" and provider.scope == "request":
+            self._problem(
+                chain[-1].where,
+                f"{chain[-1].name!r} lives as long as the application, and cannot name"
+                f" {provider.name!r} ({provider.where}), which lives for one request.",
+                f'Mark {chain[-1].name!r} with scope="request", or {provider.name!r} with "app".',
+            )
+
+    def _unknown(self, name: str) -> str:
+        hint = self._hints.get(name)
+        return f"nothing provides {name!r}.{f' {hint}' if hint else nearest(name, self.all)}"
+
+    def _problem(self, where: str, what: str, mend: str) -> None:
+        problem = Problem(where, what, mend)
+        if problem not in self.problems:
+            self.problems.append(problem)
+
+    def value(self, name: str) -> Any:
+        """Return the value of a provider of application scope, made when first asked for."""
+        if name not in self._values:
+            provider = self.all[name]
+            value = provider.function(*[self.value(need) for need in provider.needs])
+            if provider.is_generator:
+                self._open.append(value)
+                value = next(value)
+            self._values[name] = value
+        return self._values[name]
+
+    def replaced(self, values: Mapping[str, Any]) -> Providers:
+        """Return a copy in which `values` stand for the providers of these names."""
+        copy = Providers(self._hints)
+        copy.all = {name: one for name, one in self.all.items() if name not in values}
+        for name, value in values.items():
+            copy.constant(name, value, "override")
+        for name, value in self._values.items():
+            if name not in values and not self._depends(name, set(values)):
+                copy._values[name] = value
+        return copy
+
+    def _depends(self, name: str, on: set[str]) -> bool:
+        needs = self.all[name].needs
+        return any(need in on or self._depends(need, on) for need in needs)
+
+    def close(self) -> None:
+        """Finish the providers of application scope, the last made first."""
+        for name, value in reversed(list(self._values.items())):
+            if self.all[name].closes:
+                value.close()
+        for generator in _emptied(self._open):
+            next(generator, None)
+        self._values.clear()
+
+
+def _emptied(generators: list[Generator[Any, None, None]]) -> Iterator[Generator[Any, None, None]]:
+    while generators:
+        yield generators.pop()

@@ -1,0 +1,153 @@
+"""Persistence: records in a database, a unit of work per request, and the native handle."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from kit.components import Slot
+from kit.options import DatabaseURL, Duration
+from kit.providers import provider
+from kit.records import Table
+from kit.statements import Prepared, Statement
+from kit.store import Statements, Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class PersistenceOptions:
+    """Options that mean the same for every component.
+
+    `url` says where the database is. At most `pool_size` connections are open at a time; a request
+    waits `pool_wait` for one, `connect_timeout` for the server to take a new one, and at most
+    `statement_timeout` for a statement (SQLite has none); then it ends in 503. SQLite and MariaDB
+    wait `lock_timeout` for a lock. `create` says whether missing tables are created at start.
+    """
+
+    url: DatabaseURL
+    pool_size: int = 10
+    pool_wait: Duration = Duration(5)
+    connect_timeout: Duration = Duration(3)
+    statement_timeout: Duration = Duration(30)
+    lock_timeout: Duration = Duration(5)
+    create: Literal["missing", "never"] = "missing"
+
+    def __post_init__(self) -> None:
+        if self.pool_size < 1:
+            raise ValueError("pool_size is at least 1")
+
+
+class Unit(Protocol):
+    """A unit of work: one connection with one transaction, used by one thread at a time."""
+
+    @property
+    def native(self) -> Any:
+        """What the library's users work with, in this transaction (a Session, a Database)."""
+        ...
+
+    def rows(self, prepared: Prepared, values: Sequence[object]) -> Sequence[Any]:
+        """Run a select and return its rows, each a sequence in the order of the table's columns.
+
+        A count returns one row with the number. Raises as `change` does.
+        """
+        ...
+
+    def change(self, prepared: Prepared, rows: Sequence[Sequence[object]]) -> int:
+        """Run an insert or another change, once for each of `rows` of values.
+
+        Returns the new id (of an insert, which has one row), or how many rows were met in all.
+        A row counts as met even if it had these values already. Raises `kit.errors.Conflict` for
+        unique and foreign keys and deadlocks, InvalidValue for a value that the database refuses,
+        and Unavailable if the connection is lost or something takes too long, with neither SQL
+        nor values in the message. After an error nothing but a savepoint's end makes the unit
+        usable again.
+        """
+        ...
+
+    def savepoint(self) -> AbstractContextManager[None]:
+        """Return a context manager that undoes what was done in it if it is left by an error."""
+        ...
+
+    def commit(self) -> None:
+        """Keep what was done. Raise KitError if something failed and changes would be lost."""
+        ...
+
+    def close(self) -> None:
+        """Roll back what is not committed and give the connection back; safe after any error."""
+        ...
+
+
+class Persistence(Protocol):
+    """A library that keeps records in a database.
+
+    The factory may name ``options``, which is annotated with a subclass of `PersistenceOptions`.
+    Connections are opened when they are first needed. For a library on top of DB-API drivers
+    `kit.sql` does most of the work: look at ``kit_peewee/persistence.py``.
+    """
+
+    def create(self, tables: Sequence[Table]) -> None:
+        """Create what is missing of these tables and their indexes, in this order.
+
+        Several processes may do so at once. Plain models that the component's own options name
+        are created too.
+        """
+        ...
+
+    def drop(self, tables: Sequence[Table]) -> None:
+        """Drop what exists of these tables and of the plain models, last first."""
+        ...
+
+    def prepare(self, statement: Statement) -> Prepared:
+        """Make a statement ready, once, for all units and threads."""
+        ...
+
+    def begin(self) -> Unit:
+        """Take a connection, a new one if an old one is dead, and begin a transaction.
+
+        In it reads see what other units committed before, and SQLite takes its write lock at once.
+        Raises `kit.errors.Unavailable` if there is no connection in time.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close all connections."""
+        ...
+
+
+@provider(scope="app")
+def statements(persistence: Persistence, tables: dict[type, Table]) -> Statements:
+    """Prepare the statements of the store, once for each shape of call."""
+    return Statements(persistence, tables)
+
+
+@provider
+def unit_of_work(persistence: Persistence) -> Iterator[Unit]:
+    """Open a unit of work: committed when the handler returned, rolled back when anything raised."""
+    unit = persistence.begin()
+    try:
+        yield unit
+        unit.commit()
+    finally:
+        unit.close()
+
+
+@provider
+def store(unit_of_work: Unit, statements: Statements) -> Store:
+    """Keep records: ``store.find(Contact, age__lt=3)``; see `kit.store.Store`."""
+    return Store(unit_of_work, statements)
+
+
+@provider
+def db(unit_of_work: Unit) -> Any:
+    """Work with the library itself, in the transaction of the store: a Session, a Database."""
+    return unit_of_work.native
+
+
+slot = Slot(
+    name="persistence",
+    protocol=Persistence,
+    options=PersistenceOptions,
+    providers=(statements, unit_of_work, store, db),
+    contract="kit.contracts:PersistenceContract",
+)

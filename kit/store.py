@@ -1,0 +1,385 @@
+"""The store: records in and out of a database, the same on every component.
+
+Lookups are a field, two underscores and a comparison; they all hold together:
+
+| lookup | finds records whose field |
+| --- | --- |
+| ``age=3``, ``age__exact=3`` | is this value; ``age=None`` is ``age__isnull=True`` |
+| ``age__ne=3`` | is another value, but not None; ``age__ne=None`` is ``age__isnull=False`` |
+| ``age__lt``, ``lte``, ``gt``, ``gte`` | is less, at most, more, at least this value; never None |
+| ``age__in=[1, 2]`` | is one of these values, which may be none at all |
+| ``age__isnull=True`` | is None, or with False, is not |
+| ``name__contains``, ``startswith``, ``endswith`` | has this text; no character is a wildcard |
+| ``name__iexact``, ``icontains``, ``istartswith``, ``iendswith`` | the same, whatever the case |
+
+Text is compared and ordered by code points. None comes before any value, and last if descending.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import FrozenInstanceError, fields, replace
+from itertools import groupby
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+from kit.errors import InvalidValue, KitError, RecordNotFound, listing, nearest
+from kit.records import Column, Table
+from kit.statements import (
+    FOLDED,
+    PATTERNS,
+    Condition,
+    Convert,
+    Operation,
+    Prepared,
+    Statement,
+    find_column,
+    parse_lookup,
+    parse_order,
+)
+from kit.values import BIGGEST, check_count, check_pattern, checker
+
+if TYPE_CHECKING:
+    from kit.slots.persistence import Persistence, Unit
+
+T = TypeVar("T")
+Order = str | Sequence[str]
+MOST_STATEMENTS = 1000
+MOST_VALUES = 10_000
+
+
+class Statements:
+    """The prepared statements of all records, built once for each shape of call."""
+
+    def __init__(self, persistence: Persistence, tables: dict[type, Table]) -> None:
+        self._records = {
+            record: RecordStatements(persistence, table) for record, table in tables.items()
+        }
+
+    def of(self, record: type[T]) -> RecordStatements[T]:
+        """Return the statements of one record class; raise KitError for an unknown one."""
+        try:
+            return self._records[record]
+        except KeyError:
+            names = [known.__name__ for known in self._records]
+            name = getattr(record, "__name__", repr(record))
+            raise KitError(
+                f"{name} is not among the records of this application."
+                f"{nearest(name, names)} Records: {listing(names)}."
+            ) from None
+
+
+class _Query:
+    """A prepared statement with a function for each of its values: check, then encode."""
+
+    def __init__(self, prepared: Prepared | None, checks: Iterable[Convert]) -> None:
+        self.prepared = prepared
+        encode = prepared.encode if prepared else ()
+        self.bind = tuple(_after(check, more) for check, more in zip(checks, encode, strict=True))
+
+    def values(self, given: Iterable[object]) -> list[object]:
+        return [bind(value) for bind, value in zip(self.bind, given, strict=True)]
+
+
+def _after(check: Convert, encode: Convert | None) -> Convert:
+    if encode is None:
+        return check
+
+    def bind(value: object) -> object:
+        checked = check(value)
+        return None if checked is None else encode(checked)
+
+    return bind
+
+
+class RecordStatements(Generic[T]):
+    """The prepared statements of one record, and the way from a row to an instance."""
+
+    def __init__(self, persistence: Persistence, table: Table) -> None:
+        self.table = table
+        self._prepare = persistence.prepare
+        self._shapes: dict[object, _Query] = {}
+        stored = [column for column in table.columns if column.name != "id"]
+        self.identity = find_column(table, "id")
+        self.stored = attrgetter(*(column.name for column in stored), "id")
+        checks = [checker(column) for column in stored]
+        by_id = (Condition(self.identity, "exact"),)
+        self.insert = self._query("insert", checks)
+        self.update = self._query("update", [*checks, checker(self.identity)], by_id)
+        self.delete = self._query("delete", [checker(self.identity)], by_id)
+        self.get = self._query("select", [checker(self.identity)], by_id)
+        self.get_locked = self._query("select", [checker(self.identity)], by_id, lock=True)
+        assert self.get.prepared
+        self.read: Callable[[Sequence[Any]], T] = _reader(table, self.get.prepared.decode)
+
+    def _query(
+        self,
+        operation: Operation,
+        checks: Iterable[Convert],
+        where: tuple[Condition, ...] = (),
+        **more: Any,
+    ) -> _Query:
+        statement = Statement(operation=operation, table=self.table, where=where, **more)
+        return _Query(self._prepare(statement), checks)
+
+    def query(
+        self,
+        operation: Operation,
+        lookups: dict[str, object],
+        order_by: Order = (),
+        limit: int | None = None,
+        offset: int = 0,
+        lock: bool = False,
+    ) -> tuple[Prepared | None, list[object]]:
+        """Return a prepared statement and its values; None where no record can be meant."""
+        shape, given = _shape(lookups)
+        order = (order_by,) if isinstance(order_by, str) else tuple(order_by)
+        if offset and limit is None:
+            limit = BIGGEST
+        key = (operation, shape, order, limit is None, not offset, lock)
+        query = self._shapes.get(key)
+        if query is None:
+            query = self._build(operation, shape, order, limit is not None, bool(offset), lock)
+            if len(self._shapes) >= MOST_STATEMENTS:
+                self._shapes.clear()
+            self._shapes[key] = query
+        if limit is not None:
+            given.append(limit)
+        if offset:
+            given.append(offset)
+        return query.prepared, query.values(given) if query.prepared else []
+
+    def _build(
+        self,
+        operation: Operation,
+        shape: tuple[tuple[str, int], ...],
+        order: tuple[str, ...],
+        limit: bool,
+        offset: bool,
+        lock: bool,
+    ) -> _Query:
+        where, checks = [], []
+        for lookup, count in shape:
+            condition = _condition(*parse_lookup(self.table, lookup), count)
+            check = checker(condition.column, stored=False)
+            if condition.operator in (*PATTERNS, *FOLDED):
+                check = check_pattern
+            where.append(condition)
+            checks += [check] * condition.count
+        columns = [parse_order(self.table, name) for name in order]
+        if operation == "select" and self.identity not in (column for column, _ in columns):
+            columns.append((self.identity, False))
+        checks += [check_count] * (limit + offset)
+        if any(c.operator == "in" and not c.count for c in where):
+            return _Query(None, ())
+        return self._query(
+            operation,
+            checks,
+            tuple(where),
+            order=tuple(columns),
+            limit=limit,
+            offset=offset,
+            lock=lock,
+        )
+
+
+def _shape(lookups: dict[str, object]) -> tuple[tuple[tuple[str, int], ...], list[object]]:
+    """Return each lookup with a number that decides its form, and the values of all of them.
+
+    The number is that of the values; and -1 for None, -2 for ``isnull=False``.
+    """
+    shape, given = [], list[object]()
+    for lookup, value in lookups.items():
+        if value is None:
+            shape.append((lookup, -1))
+        elif lookup.endswith("__in"):
+            values = _padded(lookup, value)
+            shape.append((lookup, len(values)))
+            given += values
+        elif lookup.endswith("__isnull"):
+            if not isinstance(value, bool):
+                raise InvalidValue(f"{lookup} is True or False")
+            shape.append((lookup, -1 if value else -2))
+        else:
+            shape.append((lookup, 1))
+            given.append(value)
+    return tuple(shape), given
+
+
+def _padded(lookup: str, value: object) -> list[object]:
+    """Return the values of ``in``, the last one repeated up to a power of two: few shapes."""
+    if not isinstance(value, Iterable) or isinstance(value, (str, bytes)):
+        raise InvalidValue(f"{lookup} is a list of values")
+    values = list(value)
+    if len(values) > MOST_VALUES:
+        raise InvalidValue(f"{lookup} has more than {MOST_VALUES} values")
+    if None in values:
+        raise InvalidValue(f"{lookup} has None among its values: ask for isnull=True apart")
+    missing = (1 << (len(values) - 1).bit_length()) - len(values) if values else 0
+    return values + values[-1:] * missing
+
+
+def _condition(column: Column, operator: str, number: int) -> Condition:
+    if operator == "isnull" or (number < 0 and operator in ("exact", "ne")):
+        absent = (number == -1) != (operator == "ne")
+        return Condition(column, "isnull" if absent else "notnull", 0)
+    if number < 0:
+        raise InvalidValue(f"{column.name}__{operator} cannot be None")
+    return Condition(column, operator, number)
+
+
+def _reader(table: Table, decode: Sequence[Convert | None]) -> Callable[[Sequence[Any]], Any]:
+    """Return the function from a row to a record: the bare class where nothing is converted."""
+    record = table.record
+    converts = [
+        (position, _decoder(column, convert))
+        for position, (column, convert) in enumerate(zip(table.columns, decode, strict=True))
+        if convert or column.enum
+    ]
+    names = [item.name for item in fields(record) if item.kw_only]
+    fixed = len(table.columns) - len(names)
+
+    def read(row: Sequence[Any]) -> Any:
+        values = list(row)
+        for position, convert in converts:
+            if values[position] is not None:
+                values[position] = convert(values[position])
+        return record(*values[:fixed], **dict(zip(names, values[fixed:], strict=True)))
+
+    return read if converts or names else lambda row: record(*row)
+
+
+def _decoder(column: Column, convert: Convert | None) -> Convert:
+    enum = column.enum
+    if enum is None:
+        assert convert
+        return convert
+    return enum if convert is None else lambda value: enum(convert(value))
+
+
+class Store:
+    """Records in the unit of work of this request; the ``store`` provider.
+
+    Every method raises `kit.errors.InvalidValue` (422) for a value that its field cannot hold,
+    `kit.errors.Unavailable` (503) while the database is away, and `LookupMistake` for an unknown
+    field or comparison. After an error the unit of work is lost, except for what happened outside
+    of a `savepoint`.
+    """
+
+    def __init__(self, unit: Unit, statements: Statements) -> None:
+        self._unit = unit
+        self._of = statements.of
+
+    def add(self, record: T) -> T:
+        """Store a new record and return it with its id (set in place, unless it is frozen).
+
+        Raises `kit.errors.Conflict` (409) if that breaks a unique field or a reference.
+        """
+        statements = self._of(type(record))
+        *values, id = statements.stored(record)
+        if id is not None:
+            raise KitError(f"{type(record).__name__} {id} was added before: save it")
+        insert = statements.insert
+        id = self._unit.change(insert.prepared, [insert.values(values)])
+        try:
+            record.id = id  # type: ignore[attr-defined]
+        except FrozenInstanceError:
+            return replace(record, id=id)  # type: ignore[type-var]
+        return record
+
+    def save(self, *records: object) -> None:
+        """Store all fields of records that have ids; several at a time are much faster.
+
+        Raises `kit.errors.RecordNotFound` (404) if there is none with such an id any more, and
+        `kit.errors.Conflict` (409) if that breaks a unique field or a reference.
+        """
+        for kind, group in groupby(records, type):
+            statements = self._of(kind)
+            rows = [statements.stored(record) for record in group]
+            ids = [row[-1] for row in rows]
+            if None in ids:
+                raise KitError(f"{kind.__name__} has no id: add it first")
+            update = statements.update
+            if self._unit.change(update.prepared, [update.values(row) for row in rows]) < len(ids):
+                raise _missing(kind, *ids)
+
+    def get(self, record: type[T], id: int, *, lock: bool = False) -> T:
+        """Return the record with this id; raise `kit.errors.RecordNotFound` (404) without one.
+
+        With `lock` no other unit of work can change or lock it until this one ends: for values
+        that are read, changed and saved.
+        """
+        statements = self._of(record)
+        get = statements.get_locked if lock else statements.get
+        rows = self._unit.rows(get.prepared, _identity(record, get, id))
+        if not rows:
+            raise _missing(record, id)
+        return statements.read(rows[0])
+
+    def find(
+        self,
+        record: type[T],
+        *,
+        order_by: Order = (),
+        limit: int | None = None,
+        offset: int = 0,
+        lock: bool = False,
+        **lookups: object,
+    ) -> list[T]:
+        """Return the records that all of the lookups fit, at most `limit`, after `offset` others.
+
+        `order_by` is a field, with a minus where it descends, or several of them; records that it
+        leaves equal are ordered by id. `lock` is as for `get`.
+        """
+        statements = self._of(record)
+        prepared, values = statements.query("select", lookups, order_by, limit, offset, lock)
+        if prepared is None:
+            return []
+        return [statements.read(row) for row in self._unit.rows(prepared, values)]
+
+    def first(
+        self, record: type[T], *, order_by: Order = (), lock: bool = False, **lookups: object
+    ) -> T | None:
+        """Return the first of the records that `find` would return, or None."""
+        found = self.find(record, order_by=order_by, limit=1, lock=lock, **lookups)
+        return found[0] if found else None
+
+    def count(self, record: type, **lookups: object) -> int:
+        """Return how many records all of the lookups fit."""
+        prepared, values = self._of(record).query("count", lookups)
+        return 0 if prepared is None else int(self._unit.rows(prepared, values)[0][0])
+
+    @overload
+    def delete(self, record: type, id: int) -> None: ...
+    @overload
+    def delete(self, record: object) -> None: ...
+    def delete(self, record: Any, id: int | None = None) -> None:
+        """Delete a record: ``delete(contact)`` or ``delete(Contact, id)``.
+
+        Raises `kit.errors.RecordNotFound` (404) if there is none, and `kit.errors.Conflict` (409)
+        if another record references it and does not allow that.
+        """
+        kind, id = (record, id) if isinstance(record, type) else (type(record), record.id)
+        delete = self._of(kind).delete
+        if not self._unit.change(delete.prepared, [_identity(kind, delete, id)]):
+            raise _missing(kind, id)
+
+    def savepoint(self) -> AbstractContextManager[None]:
+        """Return a context manager: what is done in it is undone if an exception leaves it.
+
+        The unit of work goes on after that: ``with store.savepoint(): store.add(contact)`` inside
+        of a ``try`` is the way to handle a `kit.errors.Conflict`.
+        """
+        return self._unit.savepoint()
+
+
+def _identity(record: type, query: _Query, id: object) -> list[object]:
+    if isinstance(id, int) and not -BIGGEST <= id <= BIGGEST:
+        raise _missing(record, id)
+    return query.values((id,))
+
+
+def _missing(record: type, *ids: object) -> RecordNotFound:
+    shown = " or ".join(str(id) for id in ids)
+    return RecordNotFound(f"there is no {record.__name__} with the id {shown}")
