@@ -12,7 +12,6 @@ from typing import Any
 
 import msgspec
 from markupsafe import Markup
-from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Response
 
 Header = tuple[str, str]
@@ -32,28 +31,21 @@ _BYTES = [*SECURITY_HEADERS, ("Content-Type", "application/octet-stream")]
 _REPEATABLE = {"set-cookie"}
 
 
-class ResponseHeaders(Headers):
-    """Headers that handlers and providers add to the answer, until it is under way."""
-
-    sent = False
-
-    def add(self, key: str, value: Any, /, **options: Any) -> None:
-        """Add a header; raise RuntimeError once a streamed answer is under way."""
-        if self.sent:
-            raise RuntimeError(f"{key} comes too late: the answer is being streamed already")
-        super().add(key, value, **options)
-
-
 class Stream:
     """A streamed body: its first chunk is made before the status goes out.
 
-    `finish` is called once, with the exception that ended the stream early or None.
+    What was passed to `then` is called once at the end, with the exception that ended the stream
+    early, or None.
     """
 
     def __init__(self, chunks: Iterator[Any]) -> None:
         self._chunks = chunks
         self._first = [_encoded(chunk) for chunk in _take_one(chunks)]
-        self.finish: Callable[[BaseException | None], None] | None = None
+        self._then: list[Callable[[BaseException | None], None]] = []
+
+    def then(self, finish: Callable[[BaseException | None], None]) -> None:
+        """Call `finish` when the stream ends, before what was passed earlier."""
+        self._then.append(finish)
 
     def __iter__(self) -> Iterator[bytes]:
         return self
@@ -65,21 +57,21 @@ class Stream:
         try:
             return _encoded(next(self._chunks))
         except BaseException as error:
-            self._end(None if isinstance(error, StopIteration) else error)
+            self.end(None if isinstance(error, StopIteration) else error)
             raise
 
     def close(self) -> None:
         """Stop early: the client is gone."""
-        self._end(GeneratorExit("the client closed the connection"))
+        self.end(GeneratorExit("the client closed the connection"))
 
-    def _end(self, error: BaseException | None) -> None:
-        finish, self.finish = self.finish, None
+    def end(self, error: BaseException | None) -> None:
+        """Close the chunks, and then what waits for the end."""
         try:
             if hasattr(self._chunks, "close"):
                 self._chunks.close()
         finally:
-            if finish:
-                finish(error)
+            while self._then:
+                self._then.pop()(error)
 
 
 def _take_one(chunks: Iterator[Any]) -> Iterator[Any]:
@@ -141,7 +133,7 @@ def response(result: Response) -> Answer:
     body = result.iter_encoded()
     if not result.is_sequence:
         body = Stream(iter(body))
-        body.finish = lambda _: result.close()
+        body.then(lambda _: result.close())
     elif "Content-Length" not in result.headers and result.status_code not in (204, 304):
         headers.append(("Content-Length", str(len(result.get_data()))))
     merge(headers, result.headers.items())

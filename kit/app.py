@@ -9,8 +9,10 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, TypeVar
 
+from werkzeug.datastructures import Headers
+
 from kit import config as configuration
-from kit.answers import Answer, ResponseHeaders
+from kit.answers import Answer
 from kit.assembly import Filling, Stack, assemble
 from kit.config import Config
 from kit.dispatch import Dispatch
@@ -49,7 +51,7 @@ class App(Routes):
         self.debug = self.stack.app.debug
         self.converters: dict[str, Converter] = dict(CONVERTERS)
         self.template_globals: dict[str, object] = {}
-        self.template_filters: dict[str, Callable[[object], object]] = {}
+        self.template_filters: dict[str, Callable[[Any], object]] = {}
         self._records: list[type] = []
         self._providers: list[Provider] = []
         self._errors: dict[type[BaseException] | int, Callable[..., Any]] = {}
@@ -124,7 +126,7 @@ class App(Routes):
         """Answer one WSGI request (PEP 3333); the first one starts the application."""
         return self._wsgi(environ, start_response)
 
-    def get_provided(self, name: str) -> Any:
+    def provided(self, name: str) -> Any:
         """Return the value of a provider of application scope, such as ``"templating"``."""
         return self._assembled.providers.value(name)
 
@@ -282,8 +284,8 @@ def _request(environ: Environ, limits: Any) -> Request:
     return Request(environ, limits)
 
 
-def _response_headers() -> ResponseHeaders:
-    return ResponseHeaders()
+def _response_headers() -> Headers:
+    return Headers()
 
 
 _request.__kit_name__ = "request"  # type: ignore[attr-defined]

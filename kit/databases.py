@@ -42,15 +42,20 @@ class Timeouts(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Database:
-    """What SQL of the portable store looks like on one database.
+    """What SQL of the portable store looks like on one database, and what its driver needs.
 
-    `types` maps a kind of column to its SQL type, `codecs` to how its values are encoded and
-    decoded. `aborted` tells whether an error has ended the transaction of a connection. `like` is a case-sensitive pattern match of two operands, `fold` the operand without
-    its case, `escape` what makes text a literal part of a pattern, `any` the pattern's wildcard. `begin_waits` says that
-    `begin` may wait for others; where it does not, its failure means a dead connection.
-    `arguments` are for the driver's ``connect``; `setup` and then `settings` make a new connection
-    ready (``{statement}`` and ``{lock}`` are timeouts in milliseconds). `meaning` turns an error
-    of the driver into ours.
+    - `types` maps a kind of column to its SQL type, `key_types` where its length is limited, and
+      `codecs` to how values are encoded and decoded.
+    - `like` is a case-sensitive match of an operand and a pattern, `fold` an operand without its
+      case, `any` the wildcard of patterns, `escape` what makes other characters literal.
+    - `begin` opens a transaction. If it never waits for others (`begin_waits`), its failure
+      means that the connection is dead. `lock` keeps the rows of a select from others, `ddl_lock`
+      the schema.
+    - `returning` says that an insert returns the id, `orders_nulls` that NULLs must be put in place.
+    - `arguments` are for the driver's ``connect``; `setup` and then `settings` make a new
+      connection ready (``{statement}`` and ``{lock}`` are timeouts in milliseconds).
+    - `meaning` turns an error of the driver into ours; `aborted` tells whether an error has ended
+      the transaction of a connection.
     """
 
     name: str
@@ -99,7 +104,7 @@ class Database:
         return lambda text: f"{before}{text.translate(self.escape)}{after}"
 
     def configure(self, connection: Any, timeouts: Timeouts) -> None:
-        """Make a new connection of the driver ready: no transaction but the begun ones, settings."""
+        """Make a new connection of the driver ready for units of work."""
         self.setup(connection)
         cursor = connection.cursor()
         for setting in self.settings:
@@ -206,12 +211,12 @@ def _sqlite_meaning(error: Exception) -> KitError | None:
     import sqlite3
 
     if isinstance(error, sqlite3.IntegrityError):
-        return CONFLICT()
+        return _conflict()
     if isinstance(error, (sqlite3.DataError, OverflowError)):
-        return INVALID()
+        return _invalid()
     if isinstance(error, sqlite3.OperationalError):
         code = getattr(error, "sqlite_errorcode", 1) & 0xFF
-        return AWAY() if code in _SQLITE_AWAY else None
+        return _away() if code in _SQLITE_AWAY else None
     return None
 
 
@@ -220,11 +225,11 @@ def _postgresql_meaning(error: Exception) -> KitError | None:
 
     state = getattr(error, "sqlstate", None) or ""
     if state[:2] == "23" or state in ("40001", "40P01"):
-        return CONFLICT()
+        return _conflict()
     if state[:2] == "22" or isinstance(error, psycopg.DataError):
-        return INVALID()
+        return _invalid()
     if not state or state[:2] in ("08", "53", "57", "58", "55", "28", "3D"):
-        return AWAY() if isinstance(error, psycopg.Error) else None
+        return _away() if isinstance(error, psycopg.Error) else None
     return None
 
 
@@ -233,25 +238,25 @@ def _mariadb_meaning(error: Exception) -> KitError | None:
 
     code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
     if code == 1213 or isinstance(error, pymysql.IntegrityError):
-        return CONFLICT()
+        return _conflict()
     if isinstance(error, pymysql.DataError) or code in (1366, 1264, 1292, 1406):
-        return INVALID()
+        return _invalid()
     if code in _MARIADB_AWAY or isinstance(error, pymysql.InterfaceError):
-        return AWAY()
+        return _away()
     return None
 
 
-def CONFLICT() -> Conflict:  # noqa: N802
+def _conflict() -> Conflict:
     return Conflict(
         "another record stands against it (unique or referenced), or a change made meanwhile"
     )
 
 
-def INVALID() -> InvalidValue:  # noqa: N802
+def _invalid() -> InvalidValue:
     return InvalidValue("the database cannot store one of the values")
 
 
-def AWAY() -> Unavailable:  # noqa: N802
+def _away() -> Unavailable:
     return Unavailable("the database does not answer in time")
 
 

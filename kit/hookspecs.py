@@ -47,7 +47,7 @@ def kit_template_globals(app: App) -> Mapping[str, object]:  # type: ignore[empt
 
 
 @hookspec
-def kit_template_filters(app: App) -> Mapping[str, Callable[[object], object]]:  # type: ignore[empty-body]
+def kit_template_filters(app: App) -> Mapping[str, Callable[[Any], object]]:  # type: ignore[empty-body]
     """Contribute one-argument functions that every template can filter a value with."""
 
 

@@ -18,7 +18,8 @@ from kit.providers import Providers, is_open, parameters, place
 Environ = dict[str, Any]
 Plan = Callable[[Environ, Mapping[str, Any]], Answer]
 Opened = list[Generator[Any, None, None]]
-_Step = tuple[str, Callable[..., Any], Callable[[Mapping[str, Any]], tuple[Any, ...]], bool]
+_Arguments = Callable[[Mapping[str, Any]], tuple[Any, ...]]
+_Step = tuple[str, Callable[..., Any], _Arguments, bool, bool]  # is a generator, adds headers
 
 
 _NONE: Mapping[str, Callable[[Any], Any]] = {}
@@ -50,7 +51,7 @@ def compile_plan(
     constants = {p.name: providers.value(p.name) for p in order if p.scope == "app"}
     call = _caller(handler, wanted)
     steps: list[_Step] = [
-        (p.name, p.function, _getter(p.needs), p.is_generator)
+        (p.name, p.function, _getter(p.needs), p.is_generator, "response_headers" in p.needs)
         for p in order
         if p.scope == "request" and p.name != "environ"
     ]
@@ -108,7 +109,7 @@ def _caller(handler: Callable[..., Any], wanted: tuple[str, ...]) -> Callable[..
     return lambda *values: handler(**dict(zip(wanted, values, strict=True)))
 
 
-def _getter(names: tuple[str, ...]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+def _getter(names: tuple[str, ...]) -> _Arguments:
     if not names:
         return lambda scope: ()
     if len(names) == 1:
@@ -149,7 +150,7 @@ def _parsing(plan: Plan, parse: Mapping[str, Callable[[Any], Any]]) -> Plan:
 
 def _with_providers(
     call: Callable[..., Any],
-    arguments: Callable[[Mapping[str, Any]], tuple[Any, ...]],
+    arguments: _Arguments,
     constants: dict[str, Any],
     steps: list[_Step],
     convert: Callable[[Any], Answer],
@@ -161,7 +162,7 @@ def _with_providers(
         scope = {**constants, **values, "environ": environ}
         opened: Opened = []
         try:
-            for name, function, needs, is_generator in steps:
+            for name, function, needs, is_generator, _ in steps:
                 value = function(*needs(scope))
                 if is_generator:
                     opened.append(value)
@@ -172,7 +173,7 @@ def _with_providers(
             close(opened, error)
             raise
         if isinstance(body, Stream):
-            _finish_later(body, opened, scope.get("response_headers"))
+            _close_later(body, opened, steps)
         elif opened:
             close(opened, Rollback(line) if line.startswith("5") else None)
         if adds_headers and scope["response_headers"]:
@@ -182,18 +183,16 @@ def _with_providers(
     return plan
 
 
-def _finish_later(body: Stream, opened: Opened, headers: Any) -> None:
-    """Keep the providers open until the body is sent, and refuse headers from now on."""
-    earlier = body.finish
-
-    def finish(error: BaseException | None) -> None:
-        if headers is not None:
-            headers.sent = True
-        if earlier is not None:
-            earlier(error)
-        close(opened, error)
-
-    body.finish = finish
+def _close_later(body: Stream, opened: Opened, steps: list[_Step]) -> None:
+    """Keep providers open until the body is sent, except those that may add headers to it."""
+    adding = [adds_headers for _, _, _, is_generator, adds_headers in steps if is_generator]
+    kept = [one for one, adds in zip(opened, adding, strict=True) if not adds]
+    body.then(lambda error: close(kept, error))
+    try:
+        close([one for one, adds in zip(opened, adding, strict=True) if adds], None)
+    except BaseException as error:
+        body.end(error)
+        raise
 
 
 def close(opened: Opened, error: BaseException | None) -> None:

@@ -69,7 +69,8 @@ class Reader:
             elif _required(option):
                 self._missing(keys, hints[option.name])
             else:
-                self.values.append(Value(keys, _default(option), "default"))
+                arguments[option.name] = default = self._default(option)
+                self.values.append(Value(keys, default, "default"))
         if len(self.problems) > before:
             return None
         return self._made(cls, arguments, tables)
@@ -125,6 +126,12 @@ class Reader:
                     raise LookupError(f"{file.name} cannot be read: {error.strerror}") from error
         return value
 
+    def _default(self, option: dataclasses.Field[Any]) -> Any:
+        value = option.default
+        if value is dataclasses.MISSING and callable(option.default_factory):
+            value = option.default_factory()
+        return self.config.folder / value if isinstance(value, Path) else value
+
     def _missing(self, keys: Keys, hint: Any) -> None:
         where = self.config.name or "config"
         what = f"[{'.'.join(keys[:-1])}] lacks {keys[-1]!r}."
@@ -152,12 +159,6 @@ def _reason(error: Exception) -> str:
 def _required(option: dataclasses.Field[Any]) -> bool:
     missing = dataclasses.MISSING
     return option.default is missing and option.default_factory is missing
-
-
-def _default(option: dataclasses.Field[Any]) -> Any:
-    if option.default is not dataclasses.MISSING:
-        return option.default
-    return option.default_factory() if callable(option.default_factory) else None
 
 
 def _bare(hint: Any) -> Any:

@@ -22,12 +22,12 @@ import inspect
 import re
 import types
 import typing
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
-from typing import Annotated, Any, Literal, Union
+from typing import Annotated, Any, Literal, Optional, Union
 from uuid import UUID
 
 import msgspec
@@ -36,11 +36,11 @@ from kit.errors import ConfigError, Problem, listing, nearest
 
 OnDelete = Literal["restrict", "cascade", "set null"]
 
-KINDS = {
-    **{t: t.__name__ for t in (int, str, float, bool, bytes, datetime, date, time)},
-    Decimal: "decimal",
-    UUID: "uuid",
+KINDS: dict[type, str] = {
+    kind: kind.__name__.lower()
+    for kind in (int, str, float, bool, bytes, datetime, date, time, Decimal, UUID)
 }
+NAMES = ("ge", "gt", "le", "lt", "multiple_of", "min_length", "max_length", "pattern")
 LIMITS = {
     "int": ("ge", "gt", "le", "lt"),
     "float": ("ge", "gt", "le", "lt"),
@@ -123,38 +123,180 @@ class Table:
     indexes: tuple[tuple[str, ...], ...] = ()
 
 
-class _Mistake(Exception):
-    """A mistake in one field, with how to mend it."""
-
-
 def tables(records: Iterable[type]) -> dict[type, Table]:
     """Return the table of each record class, in an order in which they can be created.
 
     Raises `kit.errors.ConfigError` with every mistake in every class, each with file and line.
     """
-    records = list(dict.fromkeys(records))
-    problems: list[Problem] = []
     found: dict[type, Table] = {}
+    problems: list[Problem] = []
+    records = list(dict.fromkeys(records))
     for record in records:
-        table, mistakes = _table(record, records)
-        problems += [Problem(_where(record), *mistake) for mistake in mistakes]
-        twin = next((t.record for t in found.values() if table and t.name == table.name), None)
+        reading = _Reading(record, records)
+        table = reading.table()
+        twin = next((known for known in found.values() if table and known.name == table.name), None)
         if twin:
-            problems.append(
-                Problem(
-                    _where(record),
-                    f"{record.__name__} has the table {table.name!r}, like {twin.__name__}"
-                    f" in {_where(twin)}"
-                    if table
-                    else "",
-                    'Give one of them another: __table__ = "...".',
-                )
+            reading.mistake(
+                f"its table is {twin.name!r}, like that of {twin.record.__name__}"
+                f" in {_where(twin.record)}",
+                'Give one of them another: __table__ = "..."',
             )
         elif table:
             found[record] = table
+        problems += reading.problems
     if problems:
         raise ConfigError(problems)
     return _ordered(found)
+
+
+class _Mistake(Exception):  # noqa: N818 - it never leaves this module
+    """A mistake in one field, and how to mend it."""
+
+
+class _Reading:
+    """Reads one record class and gathers its mistakes."""
+
+    def __init__(self, record: type, records: Sequence[type]) -> None:
+        self.record = record
+        self.records = {known.__name__: known for known in records}
+        self.problems: list[Problem] = []
+
+    def mistake(self, what: str, mend: str, name: str = "") -> None:
+        """Note a mistake in the class, or in the field called `name`."""
+        shown = f"{self.record.__name__}.{name}" if name else self.record.__name__
+        self.problems.append(Problem(_where(self.record), f"{shown}: {what}", mend))
+
+    def table(self) -> Table | None:
+        """Return the table, or None where the class cannot be read at all."""
+        if not dataclasses.is_dataclass(self.record):
+            self.mistake("a record is a dataclass", "Put @dataclass above it")
+            return None
+        try:
+            hints = typing.get_type_hints(self.record, include_extras=True)
+        except NameError as error:
+            self.mistake(str(error), "Import it in the module of the record")
+            return None
+        fields = dataclasses.fields(self.record)
+        self._check_names(fields)
+        self._check_id(fields, hints)
+        columns: list[Column] = []
+        unique: list[tuple[str, ...]] = []
+        indexes: list[tuple[str, ...]] = []
+        for item in fields:
+            kind, null, markers = _unwrapped(hints[item.name])
+            try:
+                column = self._column(item.name, kind, null, markers)
+            except _Mistake as mistake:
+                self.mistake(mistake.args[0], mistake.args[1], item.name)
+                continue
+            columns.append(column)
+            marks = {marker if isinstance(marker, type) else type(marker) for marker in markers}
+            unique += [(item.name,)] if Unique in marks else []
+            indexes += [(item.name,)] if marks & {Index, References} else []
+        for constraint in self._constraints(fields):
+            (indexes if isinstance(constraint, Index) else unique).append(constraint.fields)
+        self._check_keys(columns, {name for key in (*unique, *indexes) for name in key})
+        return Table(
+            name=_name(self.record),
+            record=self.record,
+            columns=tuple(columns),
+            unique=tuple(dict.fromkeys(unique)),
+            indexes=tuple(key for key in dict.fromkeys(indexes) if key not in unique),
+        )
+
+    def _check_names(self, fields: Sequence[dataclasses.Field[Any]]) -> None:
+        for name in (_name(self.record), *(item.name for item in fields)):
+            if not re.fullmatch(r"[A-Za-z_]\w*", name, re.A) or len(name) > LONGEST_NAME:
+                self.mistake(
+                    f"{name!r} cannot name a table or column",
+                    f"Take at most {LONGEST_NAME} ASCII letters, digits and underscores",
+                )
+            elif "__" in name:
+                self.mistake("two underscores begin a lookup", "Take one", name=name)
+
+    def _check_id(self, fields: Sequence[dataclasses.Field[Any]], hints: dict[str, Any]) -> None:
+        default = {item.name: item.default for item in fields}
+        if hints.get("id") not in (int | None, Optional[int]) or default["id"] is not None:
+            self.mistake(
+                "it has no field for the id that the store gives",
+                "Add as its last field: id: int | None = None",
+            )
+        for item in fields:
+            if not item.init:
+                self.mistake("it is no parameter of the class", "Take init=False away", item.name)
+
+    def _constraints(self, fields: Sequence[dataclasses.Field[Any]]) -> Iterator[Unique]:
+        names = [item.name for item in fields]
+        for constraint in getattr(self.record, "__constraints__", ()):
+            for name in constraint.fields:
+                if name not in names:
+                    self.mistake(
+                        f"__constraints__ has the unknown field {name!r}.{nearest(name, names)}",
+                        f"Fields: {listing(names)}",
+                    )
+            yield constraint
+
+    def _check_keys(self, columns: Sequence[Column], keys: set[str]) -> None:
+        for column in columns:
+            measured = column.kind in ("str", "bytes")
+            if column.name in keys and measured and not 0 < (column.length or 0) <= LONGEST_KEY:
+                self.mistake(
+                    f"it is unique or indexed, but may be longer than {LONGEST_KEY}",
+                    f"Declare its length: Meta(max_length={LONGEST_KEY}) or less",
+                    name=column.name,
+                )
+
+    def _column(self, name: str, kind: Any, null: bool, markers: Sequence[Any]) -> Column:
+        enum = kind if isinstance(kind, type) and issubclass(kind, Enum) else None
+        kind = _enum_kind(enum) if enum else KINDS.get(kind, kind)
+        if kind not in KINDS.values():
+            raise _Mistake(
+                f"{getattr(kind, '__name__', kind)} is no type that a record can store",
+                f"Take {', '.join(known.__name__ for known in KINDS)}, an Enum, or it | None",
+            )
+        limits = _limits(kind, markers)
+        length = limits.pop("max_length", None)
+        if enum and kind == "str":
+            length = max(len(member.value) for member in enum)
+        reference = next((marker for marker in markers if isinstance(marker, References)), None)
+        if reference:
+            self._check_reference(reference, kind, null)
+        return Column(
+            name=name,
+            kind=kind,
+            null=null and name != "id",
+            length=length,
+            digits=_digits(kind, markers),
+            enum=enum,
+            limits=limits,
+            references=_name(self._target(reference)) if reference else "",
+            on_delete=reference.on_delete if reference else "restrict",
+        )
+
+    def _target(self, reference: References) -> type:
+        target = reference.record
+        known = self.records.get(target) if isinstance(target, str) else target
+        if known not in self.records.values():
+            name = target if isinstance(target, str) else target.__name__
+            raise _Mistake(
+                f"{name} is not among the records.{nearest(name, self.records)}",
+                f"Add it to them: {listing(self.records)}",
+            )
+        assert known  # noqa: S101 - it is in the dict
+        return known
+
+    def _check_reference(self, reference: References, kind: str, null: bool) -> None:
+        allowed = typing.get_args(OnDelete)
+        if kind != "int":
+            raise _Mistake(f"a reference is an id, but the field is {kind}", "Make it an int")
+        if reference.on_delete not in allowed:
+            close = nearest(str(reference.on_delete), allowed)
+            raise _Mistake(
+                f"there is no on_delete={reference.on_delete!r}.{close}",
+                f"Take one of: {listing(allowed)}",
+            )
+        if reference.on_delete == "set null" and not null:
+            raise _Mistake('on_delete="set null" where None is not allowed', "Make it int | None")
 
 
 def _where(record: type) -> str:
@@ -164,217 +306,82 @@ def _where(record: type) -> str:
         return f"{record.__module__}.{record.__qualname__}"
 
 
-def _table(record: type, records: list[type]) -> tuple[Table | None, list[tuple[str, str]]]:
-    name = record.__name__
-    if not isinstance(record, type) or not dataclasses.is_dataclass(record):
-        return None, [(f"the record {name} is no dataclass", "Put @dataclass above it.")]
-    try:
-        hints = typing.get_type_hints(record, include_extras=True)
-    except NameError as error:
-        return None, [
-            (f"{name} has a type that is not known: {error}", "Import it in that module.")
-        ]
-    mistakes: list[tuple[str, str]] = []
-    columns, unique, indexes = [], [], []
-    for item in dataclasses.fields(record):
-        try:
-            column, markers = _column(item, hints[item.name], records)
-        except _Mistake as mistake:
-            mistakes.append((f"{name}.{item.name}: {mistake.args[0]}", mistake.args[1]))
-            continue
-        columns.append(column)
-        unique += [(item.name,)] if _marked(markers, Unique) else []
-        indexes += [(item.name,)] if _marked(markers, Index) or column.references else []
-    mistakes += _identity_mistakes(record, hints)
-    names = {item.name for item in dataclasses.fields(record)}
-    for constraint in getattr(record, "__constraints__", ()):
-        wrong = [n for n in constraint.fields if n not in names]
-        mistakes += [
-            (
-                f"{name}.__constraints__ names the unknown field {n!r}.{nearest(n, names)}",
-                f"Fields: {listing(names)}.",
-            )
-            for n in wrong
-        ]
-        (indexes if isinstance(constraint, Index) else unique).append(tuple(constraint.fields))
-    for key in dict.fromkeys((*unique, *indexes)):
-        long = [
-            c.name
-            for c in columns
-            if c.name in key
-            and c.kind in ("str", "bytes")
-            and not (c.enum or (c.length and c.length <= LONGEST_KEY))
-        ]
-        mistakes += [
-            (
-                f"{name}.{n} is unique or indexed, but may be longer than {LONGEST_KEY}",
-                f"Declare its length: msgspec.Meta(max_length={LONGEST_KEY}) or less.",
-            )
-            for n in long
-        ]
-    table_name = getattr(record, "__table__", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower())
-    mistakes += [
-        (
-            f"{name}: {n!r} cannot name a table or column",
-            f"Take ASCII letters, digits and underscores, at most {LONGEST_NAME}.",
-        )
-        for n in (table_name, *sorted(names))
-        if not re.fullmatch(rf"[A-Za-z_][A-Za-z0-9_]{{0,{LONGEST_NAME - 1}}}", n) or "__" in n
-    ]
-    table = Table(
-        name=table_name,
-        record=record,
-        columns=tuple(columns),
-        unique=tuple(dict.fromkeys(unique)),
-        indexes=tuple(key for key in dict.fromkeys(indexes) if key not in unique),
-    )
-    return table, mistakes
-
-
-def _marked(markers: list[object], kind: type[Unique]) -> bool:
-    return any(m is kind or type(m) is kind for m in markers)
-
-
-def _identity_mistakes(record: type, hints: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    has = {item.name: item for item in dataclasses.fields(record)}
-    if (
-        "id" not in has
-        or hints["id"] not in (int | None, Union[int, None])
-        or (has["id"].default is not None)
-    ):
-        yield (
-            f"{record.__name__} has no field that the store can give its id to",
-            "Add as its last field: id: int | None = None",
-        )
-    for item in has.values():
-        if not item.init:
-            yield (
-                f"{record.__name__}.{item.name} is no parameter of the class",
-                "Take init=False away, or make it a property.",
-            )
-
-
-def _column(
-    item: dataclasses.Field[Any], hint: Any, records: list[type]
-) -> tuple[Column, list[object]]:
-    markers: list[object] = []
-    null = False
-    while True:
-        if typing.get_origin(hint) is Annotated:
-            hint, *more = typing.get_args(hint)
-            markers += more
-        elif typing.get_origin(hint) in (Union, types.UnionType):
-            some = [arg for arg in typing.get_args(hint) if arg is not types.NoneType]
-            if len(some) != 1:
-                raise _Mistake(f"{hint} is more than one type", "Take one type, or it and None.")
-            hint, null = some[0], True
-        else:
-            break
-    enum = hint if isinstance(hint, type) and issubclass(hint, Enum) else None
-    kind = _enum_kind(enum) if enum else KINDS.get(hint)
-    if not kind:
-        shown = getattr(hint, "__name__", hint)
-        known = "int, str, float, bool, bytes, datetime, date, time, Decimal, UUID, an Enum"
-        raise _Mistake(f"{shown} is no type that a record can store", f"Take {known}.")
-    limits = _limits(kind, markers)
-    length = limits.pop("max_length", None)
-    if enum:
-        length = max(len(member.value) for member in enum) if kind == "str" else None
-    reference = next((m for m in markers if isinstance(m, References)), None)
-    column = Column(
-        name=item.name,
-        kind=kind,
-        null=null and item.name != "id",
-        length=length,
-        digits=_digits(kind, markers),
-        enum=enum,
-        limits=limits,
-        references=_target(reference, kind, null, records) if reference else "",
-        on_delete=reference.on_delete if reference else "restrict",
-    )
-    return column, markers
-
-
-def _enum_kind(enum: type[Enum]) -> str:
-    kinds = {type(member.value) for member in enum}
-    if kinds not in ({str}, {int}):
-        raise _Mistake(f"the values of {enum.__name__} are not all str or all int", "Make them so.")
-    return kinds.pop().__name__
-
-
-def _limits(kind: str, markers: list[object]) -> dict[str, Any]:
-    limits = {}
-    for meta in (m for m in markers if isinstance(m, msgspec.Meta)):
-        for name in ("gt", "ge", "lt", "le", "multiple_of", "pattern", "min_length", "max_length"):
-            if (value := getattr(meta, name)) is None:
-                continue
-            if name not in LIMITS.get(kind, ()):
-                allowed = listing(LIMITS.get(kind, ()))
-                raise _Mistake(f"Meta({name}=...) is not checked for {kind}", f"Take {allowed}.")
-            limits[name] = value
-    return limits
-
-
-def _digits(kind: str, markers: list[object]) -> Digits | None:
-    digits = next((m for m in markers if isinstance(m, Digits)), None)
-    if kind == "decimal" and not (
-        digits and 0 < digits.total <= MOST_DIGITS and 0 <= digits.places <= digits.total
-    ):
-        raise _Mistake(
-            f"a Decimal needs its digits (1 to {MOST_DIGITS}) and places declared",
-            "Write for example Annotated[Decimal, Digits(10, places=2)].",
-        )
-    return digits
-
-
-def _target(reference: References, kind: str, null: bool, records: list[type]) -> str:
-    by_name = {record.__name__: record for record in records}
-    target = reference.record
-    name = target if isinstance(target, str) else target.__name__
-    if kind != "int":
-        raise _Mistake(f"a reference to {name} is an id", "Make the field an int.")
-    if (by_name.get(name) if isinstance(target, str) else target) not in records:
-        raise _Mistake(
-            f"it references {name}, which is not among the records.{nearest(name, by_name)}",
-            f"Add it to the records; they are: {listing(by_name)}.",
-        )
-    if reference.on_delete not in typing.get_args(OnDelete):
-        raise _Mistake(
-            f"on_delete={reference.on_delete!r} is not known."
-            + nearest(str(reference.on_delete), typing.get_args(OnDelete)),
-            f"Take one of: {listing(typing.get_args(OnDelete))}.",
-        )
-    if reference.on_delete == "set null" and not null:
-        raise _Mistake('on_delete="set null" needs a field that can be None', "Add | None.")
-    return _name(by_name[name] if isinstance(target, str) else target)
-
-
 def _name(record: type) -> str:
     usual = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", record.__name__).lower()
     return str(getattr(record, "__table__", usual))
 
 
+def _unwrapped(hint: Any) -> tuple[Any, bool, list[Any]]:
+    """Return the type inside of Annotated and Optional, whether None is allowed, the markers."""
+    markers: list[Any] = []
+    null = False
+    while True:
+        if typing.get_origin(hint) is Annotated:
+            markers += hint.__metadata__
+            hint = hint.__origin__
+        elif typing.get_origin(hint) in (Union, types.UnionType):
+            some = [arg for arg in typing.get_args(hint) if arg is not types.NoneType]
+            if len(some) > 1:
+                return hint, null, markers
+            hint, null = some[0], True
+        else:
+            return hint, null, markers
+
+
+def _enum_kind(enum: type[Enum]) -> str:
+    kinds = {type(member.value) for member in enum}
+    if kinds not in ({str}, {int}):
+        raise _Mistake(
+            f"{enum.__name__} has values that are not all str or all int", "Make them so"
+        )
+    return kinds.pop().__name__
+
+
+def _limits(kind: str, markers: Sequence[Any]) -> dict[str, Any]:
+    limits: dict[str, Any] = {}
+    allowed = LIMITS.get(kind, ())
+    for meta in markers:
+        if isinstance(meta, msgspec.Meta):
+            limits |= {name: value for name in NAMES if (value := getattr(meta, name)) is not None}
+    for name in limits:
+        if name not in allowed:
+            raise _Mistake(f"Meta({name}=...) cannot limit {kind}", f"Take: {listing(allowed)}")
+    return limits
+
+
+def _digits(kind: str, markers: Sequence[Any]) -> Digits | None:
+    digits = next((marker for marker in markers if isinstance(marker, Digits)), None)
+    if kind != "decimal":
+        return None
+    if not digits or not 0 <= digits.places <= digits.total <= MOST_DIGITS or not digits.total:
+        raise _Mistake(
+            f"a Decimal has its digits declared, from 1 to {MOST_DIGITS}, and its places",
+            "Write for example Annotated[Decimal, Digits(10, places=2)]",
+        )
+    return digits
+
+
 def _ordered(found: dict[type, Table]) -> dict[type, Table]:
-    done: dict[type, Table] = {}
-    names: set[str] = set()
-    while len(done) < len(found):
+    """Put tables after those that they reference."""
+    waiting, done = dict(found), dict[type, Table]()
+    while waiting:
+        names = {table.name for table in done.values()} | {""}
         ready = {
             record: table
-            for record, table in found.items()
-            if record not in done
-            and all(c.references in names | {"", table.name} for c in table.columns)
+            for record, table in waiting.items()
+            if all(column.references in names | {table.name} for column in table.columns)
         }
         if not ready:
-            rest = [record for record in found if record not in done]
+            shown = listing(record.__name__ for record in waiting)
             raise ConfigError(
                 [
                     Problem(
-                        _where(rest[0]),
-                        f"these records reference each other: {listing(r.__name__ for r in rest)}",
-                        "Take one reference away: neither table could be created first.",
+                        _where(next(iter(waiting))),
+                        f"these records reference each other, so that none can be first: {shown}",
+                        "Take one of the references away",
                     )
                 ]
             )
         done |= ready
-        names |= {table.name for table in ready.values()}
+        waiting = {record: table for record, table in waiting.items() if record not in ready}
     return done

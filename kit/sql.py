@@ -4,6 +4,8 @@
 databases is in `kit.databases`.
 """
 
+# ruff: noqa: S608 - names come from Python identifiers of records, values are always bound
+
 from __future__ import annotations
 
 import hashlib
@@ -33,13 +35,11 @@ def create(database: Database, tables: Sequence[Table]) -> Iterator[str]:
     if database.ddl_lock:
         yield database.ddl_lock
     for table in tables:
-        yield f"CREATE TABLE IF NOT EXISTS {_quoted(database, table.name)} ({_body(database, table)})"
+        name = _quoted(database, table.name)
+        yield f"CREATE TABLE IF NOT EXISTS {name} ({_body(database, table)})"
         for key in table.indexes:
-            name = _quoted(database, _index_name(table, key))
-            yield (
-                f"CREATE INDEX IF NOT EXISTS {name}"
-                f" ON {_quoted(database, table.name)} ({_listed(database, key)})"
-            )
+            index = _quoted(database, _index_name(table, key))
+            yield f"CREATE INDEX IF NOT EXISTS {index} ON {name} ({_listed(database, key)})"
 
 
 def drop(database: Database, tables: Sequence[Table]) -> Iterator[str]:
@@ -192,7 +192,7 @@ class SQLUnit:
             self._fail(error)
 
     def change(self, prepared: Prepared, rows: Sequence[Sequence[object]]) -> int:
-        """Run an insert of one row and return its id, or changes and return how many rows they met."""
+        """Run an insert and return the id, or changes and return how many rows they met."""
         if len(rows) == 1:
             self._run(prepared.code, rows[0])
         else:

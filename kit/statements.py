@@ -22,8 +22,8 @@ FOLDED = ("iexact", "icontains", "istartswith", "iendswith")
 LOOKUPS = (*COMPARISONS, "in", "isnull", *PATTERNS, *FOLDED)
 
 
-class LookupMistake(KitError, TypeError):
-    """A lookup or an ordering names a field that the record has not, or an unknown comparison."""
+class FieldError(KitError, TypeError):
+    """A lookup or an ordering names an unknown field, or an unknown comparison."""
 
 
 @dataclass(frozen=True)
@@ -73,17 +73,17 @@ class Prepared:
 
 
 def parse_lookup(table: Table, lookup: str) -> tuple[Column, str]:
-    """Return column and operator of a lookup such as ``age__lt``; raise `LookupMistake`."""
+    """Return column and operator of a lookup such as ``age__lt``; raise `FieldError`."""
     name, _, operator = lookup.partition("__")
     operator = operator or "exact"
     column = find_column(table, name)
     if operator not in LOOKUPS:
-        raise LookupMistake(
+        raise FieldError(
             f"{lookup}: there is no lookup {operator!r}.{nearest(operator, LOOKUPS)}"
             f" Lookups: {listing(LOOKUPS)}."
         )
     if operator in (*PATTERNS, *FOLDED) and column.kind != "str":
-        raise LookupMistake(f"{lookup}: {operator} is for str, {name} is {column.kind}.")
+        raise FieldError(f"{lookup}: {operator} is for str, {name} is {column.kind}.")
     return column, operator
 
 
@@ -93,12 +93,12 @@ def parse_order(table: Table, name: str) -> tuple[Column, bool]:
 
 
 def find_column(table: Table, name: str) -> Column:
-    """Return the column called `name`; raise `LookupMistake` with the nearest name."""
+    """Return the column called `name`; raise `FieldError` with the nearest name."""
     for column in table.columns:
         if column.name == name:
             return column
     names = [column.name for column in table.columns]
-    raise LookupMistake(
+    raise FieldError(
         f"{table.record.__name__} has no field {name!r}.{nearest(name, names)}"
         f" Fields: {listing(names)}."
     )

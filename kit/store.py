@@ -17,7 +17,7 @@ Text is compared and ordered by code points. None comes before any value, and la
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import FrozenInstanceError, fields, replace
 from itertools import groupby
@@ -53,7 +53,7 @@ class Statements:
     """The prepared statements of all records, built once for each shape of call."""
 
     def __init__(self, persistence: Persistence, tables: dict[type, Table]) -> None:
-        self._records = {
+        self._records: dict[type, RecordStatements[Any]] = {
             record: RecordStatements(persistence, table) for record, table in tables.items()
         }
 
@@ -70,16 +70,16 @@ class Statements:
             ) from None
 
 
-class _Query:
+class Query:
     """A prepared statement with a function for each of its values: check, then encode."""
 
-    def __init__(self, prepared: Prepared | None, checks: Iterable[Convert]) -> None:
+    def __init__(self, prepared: Prepared, checks: Iterable[Convert]) -> None:
         self.prepared = prepared
-        encode = prepared.encode if prepared else ()
-        self.bind = tuple(_after(check, more) for check, more in zip(checks, encode, strict=True))
+        self._bind = tuple(map(_after, checks, prepared.encode))
 
     def values(self, given: Iterable[object]) -> list[object]:
-        return [bind(value) for bind, value in zip(self.bind, given, strict=True)]
+        """Return the values as the component's units take them; raise InvalidValue."""
+        return [bind(value) for bind, value in zip(self._bind, given, strict=True)]
 
 
 def _after(check: Convert, encode: Convert | None) -> Convert:
@@ -97,94 +97,84 @@ class RecordStatements(Generic[T]):
     """The prepared statements of one record, and the way from a row to an instance."""
 
     def __init__(self, persistence: Persistence, table: Table) -> None:
-        self.table = table
+        self._table = table
         self._prepare = persistence.prepare
-        self._shapes: dict[object, _Query] = {}
+        self._shapes: dict[object, Query | None] = {}
+        self._identity = find_column(table, "id")
         stored = [column for column in table.columns if column.name != "id"]
-        self.identity = find_column(table, "id")
         self.stored = attrgetter(*(column.name for column in stored), "id")
         checks = [checker(column) for column in stored]
-        by_id = (Condition(self.identity, "exact"),)
-        self.insert = self._query("insert", checks)
-        self.update = self._query("update", [*checks, checker(self.identity)], by_id)
-        self.delete = self._query("delete", [checker(self.identity)], by_id)
-        self.get = self._query("select", [checker(self.identity)], by_id)
-        self.get_locked = self._query("select", [checker(self.identity)], by_id, lock=True)
-        assert self.get.prepared
+        identity = checker(self._identity)
+        by_id = (Condition(self._identity, "exact"),)
+        self.insert = self._query(checks, operation="insert")
+        self.update = self._query([*checks, identity], operation="update", where=by_id)
+        self.delete = self._query([identity], operation="delete", where=by_id)
+        self.get = self._query([identity], operation="select", where=by_id)
+        self.lock = self._query([identity], operation="select", where=by_id, lock=True)
         self.read: Callable[[Sequence[Any]], T] = _reader(table, self.get.prepared.decode)
 
-    def _query(
-        self,
-        operation: Operation,
-        checks: Iterable[Convert],
-        where: tuple[Condition, ...] = (),
-        **more: Any,
-    ) -> _Query:
-        statement = Statement(operation=operation, table=self.table, where=where, **more)
-        return _Query(self._prepare(statement), checks)
+    def _query(self, checks: Iterable[Convert], **parts: Any) -> Query:
+        return Query(self._prepare(Statement(table=self._table, **parts)), checks)
 
     def query(
         self,
         operation: Operation,
-        lookups: dict[str, object],
+        lookups: Mapping[str, object],
         order_by: Order = (),
         limit: int | None = None,
         offset: int = 0,
         lock: bool = False,
-    ) -> tuple[Prepared | None, list[object]]:
+    ) -> tuple[Prepared, list[object]] | None:
         """Return a prepared statement and its values; None where no record can be meant."""
         shape, given = _shape(lookups)
         order = (order_by,) if isinstance(order_by, str) else tuple(order_by)
         if offset and limit is None:
             limit = BIGGEST
         key = (operation, shape, order, limit is None, not offset, lock)
-        query = self._shapes.get(key)
-        if query is None:
-            query = self._build(operation, shape, order, limit is not None, bool(offset), lock)
+        if key not in self._shapes:
             if len(self._shapes) >= MOST_STATEMENTS:
                 self._shapes.clear()
-            self._shapes[key] = query
+            self._shapes[key] = self._build(*key)
+        query = self._shapes[key]
         if limit is not None:
             given.append(limit)
         if offset:
             given.append(offset)
-        return query.prepared, query.values(given) if query.prepared else []
+        return (query.prepared, query.values(given)) if query else None
 
     def _build(
         self,
         operation: Operation,
         shape: tuple[tuple[str, int], ...],
         order: tuple[str, ...],
-        limit: bool,
-        offset: bool,
+        unlimited: bool,
+        from_start: bool,
         lock: bool,
-    ) -> _Query:
-        where, checks = [], []
-        for lookup, count in shape:
-            condition = _condition(*parse_lookup(self.table, lookup), count)
-            check = checker(condition.column, stored=False)
-            if condition.operator in (*PATTERNS, *FOLDED):
-                check = check_pattern
+    ) -> Query | None:
+        where, checks = [], list[Convert]()
+        for lookup, number in shape:
+            condition = _condition(*parse_lookup(self._table, lookup), number)
             where.append(condition)
+            text = condition.operator in (*PATTERNS, *FOLDED)
+            check = check_pattern if text else checker(condition.column, stored=False)
             checks += [check] * condition.count
-        columns = [parse_order(self.table, name) for name in order]
-        if operation == "select" and self.identity not in (column for column, _ in columns):
-            columns.append((self.identity, False))
-        checks += [check_count] * (limit + offset)
-        if any(c.operator == "in" and not c.count for c in where):
-            return _Query(None, ())
+        columns = [parse_order(self._table, name) for name in order]
+        if operation == "select" and self._identity not in (column for column, _ in columns):
+            columns.append((self._identity, False))
+        if any(condition.operator == "in" and not condition.count for condition in where):
+            return None
         return self._query(
-            operation,
-            checks,
-            tuple(where),
+            [*checks, *[check_count] * ((not unlimited) + (not from_start))],
+            operation=operation,
+            where=tuple(where),
             order=tuple(columns),
-            limit=limit,
-            offset=offset,
+            limit=not unlimited,
+            offset=not from_start,
             lock=lock,
         )
 
 
-def _shape(lookups: dict[str, object]) -> tuple[tuple[tuple[str, int], ...], list[object]]:
+def _shape(lookups: Mapping[str, object]) -> tuple[tuple[tuple[str, int], ...], list[object]]:
     """Return each lookup with a number that decides its form, and the values of all of them.
 
     The number is that of the values; and -1 for None, -2 for ``isnull=False``.
@@ -252,17 +242,16 @@ def _reader(table: Table, decode: Sequence[Convert | None]) -> Callable[[Sequenc
 
 def _decoder(column: Column, convert: Convert | None) -> Convert:
     enum = column.enum
-    if enum is None:
-        assert convert
-        return convert
-    return enum if convert is None else lambda value: enum(convert(value))
+    if enum and convert:
+        return lambda value: enum(convert(value))
+    return enum or convert or (lambda value: value)
 
 
 class Store:
     """Records in the unit of work of this request; the ``store`` provider.
 
     Every method raises `kit.errors.InvalidValue` (422) for a value that its field cannot hold,
-    `kit.errors.Unavailable` (503) while the database is away, and `LookupMistake` for an unknown
+    `kit.errors.Unavailable` (503) while the database is away, and `FieldError` for an unknown
     field or comparison. After an error the unit of work is lost, except for what happened outside
     of a `savepoint`.
     """
@@ -277,15 +266,15 @@ class Store:
         Raises `kit.errors.Conflict` (409) if that breaks a unique field or a reference.
         """
         statements = self._of(type(record))
-        *values, id = statements.stored(record)
-        if id is not None:
-            raise KitError(f"{type(record).__name__} {id} was added before: save it")
+        *values, identity = statements.stored(record)
+        if identity is not None:
+            raise KitError(f"{type(record).__name__} {identity} was added before: save it")
         insert = statements.insert
-        id = self._unit.change(insert.prepared, [insert.values(values)])
+        identity = self._unit.change(insert.prepared, [insert.values(values)])
         try:
-            record.id = id  # type: ignore[attr-defined]
+            record.id = identity  # type: ignore[attr-defined]
         except FrozenInstanceError:
-            return replace(record, id=id)  # type: ignore[type-var]
+            return replace(record, id=identity)  # type: ignore[type-var]
         return record
 
     def save(self, *records: object) -> None:
@@ -295,31 +284,33 @@ class Store:
         `kit.errors.Conflict` (409) if that breaks a unique field or a reference.
         """
         for kind, group in groupby(records, type):
-            statements = self._of(kind)
+            statements: RecordStatements[Any] = self._of(kind)
             rows = [statements.stored(record) for record in group]
             ids = [row[-1] for row in rows]
             if None in ids:
                 raise KitError(f"{kind.__name__} has no id: add it first")
             update = statements.update
-            if self._unit.change(update.prepared, [update.values(row) for row in rows]) < len(ids):
+            met = self._unit.change(update.prepared, [update.values(row) for row in rows])
+            if met < len(rows):
                 raise _missing(kind, *ids)
 
-    def get(self, record: type[T], id: int, *, lock: bool = False) -> T:
+    def get(self, record: type[T], identity: int, /, *, lock: bool = False) -> T:
         """Return the record with this id; raise `kit.errors.RecordNotFound` (404) without one.
 
         With `lock` no other unit of work can change or lock it until this one ends: for values
         that are read, changed and saved.
         """
         statements = self._of(record)
-        get = statements.get_locked if lock else statements.get
-        rows = self._unit.rows(get.prepared, _identity(record, get, id))
+        query = statements.lock if lock else statements.get
+        rows = self._unit.rows(query.prepared, _identified(record, query, identity))
         if not rows:
-            raise _missing(record, id)
+            raise _missing(record, identity)
         return statements.read(rows[0])
 
     def find(
         self,
         record: type[T],
+        /,
         *,
         order_by: Order = (),
         limit: int | None = None,
@@ -330,40 +321,48 @@ class Store:
         """Return the records that all of the lookups fit, at most `limit`, after `offset` others.
 
         `order_by` is a field, with a minus where it descends, or several of them; records that it
-        leaves equal are ordered by id. `lock` is as for `get`.
+        leaves equal are ordered by id. `lock` is as for `get`. A field that is called like one of
+        these parameters is looked up as ``limit__exact``.
         """
         statements = self._of(record)
-        prepared, values = statements.query("select", lookups, order_by, limit, offset, lock)
-        if prepared is None:
-            return []
-        return [statements.read(row) for row in self._unit.rows(prepared, values)]
+        query = statements.query("select", lookups, order_by, limit, offset, lock)
+        return [statements.read(row) for row in self._unit.rows(*query)] if query else []
 
     def first(
-        self, record: type[T], *, order_by: Order = (), lock: bool = False, **lookups: object
+        self,
+        record: type[T],
+        /,
+        *,
+        order_by: Order = (),
+        lock: bool = False,
+        **lookups: object,
     ) -> T | None:
         """Return the first of the records that `find` would return, or None."""
-        found = self.find(record, order_by=order_by, limit=1, lock=lock, **lookups)
-        return found[0] if found else None
+        statements = self._of(record)
+        query = statements.query("select", lookups, order_by, 1, 0, lock)
+        rows = self._unit.rows(*query) if query else ()
+        return statements.read(rows[0]) if rows else None
 
-    def count(self, record: type, **lookups: object) -> int:
+    def count(self, record: type, /, **lookups: object) -> int:
         """Return how many records all of the lookups fit."""
-        prepared, values = self._of(record).query("count", lookups)
-        return 0 if prepared is None else int(self._unit.rows(prepared, values)[0][0])
+        query = self._of(record).query("count", lookups)
+        return int(self._unit.rows(*query)[0][0]) if query else 0
 
     @overload
-    def delete(self, record: type, id: int) -> None: ...
+    def delete(self, record: type, identity: int, /) -> None: ...
     @overload
-    def delete(self, record: object) -> None: ...
-    def delete(self, record: Any, id: int | None = None) -> None:
-        """Delete a record: ``delete(contact)`` or ``delete(Contact, id)``.
+    def delete(self, record: object, /) -> None: ...
+    def delete(self, record: Any, identity: int | None = None, /) -> None:
+        """Delete a record: ``delete(contact)`` or ``delete(Contact, 7)``.
 
         Raises `kit.errors.RecordNotFound` (404) if there is none, and `kit.errors.Conflict` (409)
         if another record references it and does not allow that.
         """
-        kind, id = (record, id) if isinstance(record, type) else (type(record), record.id)
-        delete = self._of(kind).delete
-        if not self._unit.change(delete.prepared, [_identity(kind, delete, id)]):
-            raise _missing(kind, id)
+        if not isinstance(record, type):
+            record, identity = type(record), record.id
+        query = self._of(record).delete
+        if not self._unit.change(query.prepared, [_identified(record, query, identity)]):
+            raise _missing(record, identity)
 
     def savepoint(self) -> AbstractContextManager[None]:
         """Return a context manager: what is done in it is undone if an exception leaves it.
@@ -374,12 +373,12 @@ class Store:
         return self._unit.savepoint()
 
 
-def _identity(record: type, query: _Query, id: object) -> list[object]:
-    if isinstance(id, int) and not -BIGGEST <= id <= BIGGEST:
-        raise _missing(record, id)
-    return query.values((id,))
+def _identified(record: type, query: Query, identity: object) -> list[object]:
+    if isinstance(identity, int) and not -BIGGEST <= identity <= BIGGEST:
+        raise _missing(record, identity)
+    return query.values((identity,))
 
 
 def _missing(record: type, *ids: object) -> RecordNotFound:
-    shown = " or ".join(str(id) for id in ids)
+    shown = " or ".join(map(str, ids))
     return RecordNotFound(f"there is no {record.__name__} with the id {shown}")

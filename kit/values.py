@@ -122,7 +122,7 @@ def _decimal(column: Column) -> Convert:
         exact = value.quantize(unit)
         if exact != value:
             raise InvalidValue(f"the number has more than {places} decimal places")
-        return abs(exact) if not exact else exact
+        return exact if exact else abs(exact)
 
     return convert
 

@@ -40,7 +40,10 @@ _TIMEOUT = 3  # seconds to wait for a server
 
 
 class Backend(Protocol):
-    """What `BeakerSessions` asks of each of them; keys are hashes of session ids."""
+    """What `BeakerSessions` asks of each of them; keys are hashes of session ids.
+
+    `forked` is called in a new process, which must not use the connections of its parent.
+    """
 
     failures: tuple[type[Exception], ...]
 
@@ -48,6 +51,7 @@ class Backend(Protocol):
     def save(self, key: str, record: bytes, expected: bytes | None, lifetime: float) -> bool: ...
     def delete(self, key: str) -> None: ...
     def purge(self) -> int: ...
+    def forked(self) -> None: ...
     def close(self) -> None: ...
 
 
@@ -83,8 +87,8 @@ class _Locked(NamespaceManager):  # type: ignore[misc]
         finally:
             lock.release()
 
-    def close(self) -> None:
-        """Nothing is left open."""
+    def forked(self) -> None: ...
+    def close(self) -> None: ...
 
 
 class Memory(_Locked, AbstractDictionaryNSManager):  # type: ignore[misc]
@@ -216,6 +220,7 @@ class Redis(RedisNamespaceManager):  # type: ignore[misc]
         self._swap = self.client.register_script(self.SWAP)
         self.failures: tuple[type[Exception], ...] = (redis.RedisError,)
         self.close = self.client.close
+        self.forked = lambda: None  # the client looks after that
 
     def load(self, key: str) -> bytes | None:
         record: bytes | None = self.client.get(self._format_key(key))
@@ -255,7 +260,7 @@ class Memcached(MemcachedNamespaceManager):  # type: ignore[misc]
             default_noreply=False,
         )
         self.failures: tuple[type[Exception], ...] = (OSError, MemcacheError)
-        self.close = self.mc.close
+        self.forked = self.close = self.mc.close
 
     def load(self, key: str) -> bytes | None:
         record: bytes | None = self[key]
@@ -313,7 +318,6 @@ class Database:
         )
         self._delete = table.delete().where(this)
         self._purge = table.delete().where(~live)
-        self._pid = os.getpid()
         self._create()
 
     def _create(self) -> None:
@@ -323,20 +327,14 @@ class Database:
             self._table.create(self._engine, checkfirst=True)
         self.close()
 
-    def _begin(self) -> contextlib.AbstractContextManager[Connection]:
-        if self._pid != os.getpid():  # connections must not be shared with the parent process
-            self._engine.dispose(close=False)
-            self._pid = os.getpid()
-        return self._engine.begin()
-
     def load(self, key: str) -> bytes | None:
-        with self._begin() as connection:
+        with self._engine.begin() as connection:
             found = connection.execute(self._load, {"key": key, "now": time.time()}).scalar()
         return None if found is None else bytes(found)
 
     def save(self, key: str, record: bytes, expected: bytes | None, lifetime: float) -> bool:
         now = time.time()
-        with self._begin() as connection:
+        with self._engine.begin() as connection:
             if expected is None:
                 return self._insert(connection, key, record, now + lifetime)
             values = {"key": key, "now": now, "expected": expected}
@@ -353,12 +351,15 @@ class Database:
         return True
 
     def delete(self, key: str) -> None:
-        with self._begin() as connection:
+        with self._engine.begin() as connection:
             connection.execute(self._delete, {"key": key})
 
     def purge(self) -> int:
-        with self._begin() as connection:
+        with self._engine.begin() as connection:
             return connection.execute(self._purge, {"now": time.time()}).rowcount
+
+    def forked(self) -> None:
+        self._engine.dispose(close=False)
 
     def close(self) -> None:
         self._engine.dispose()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -65,6 +67,7 @@ class BeakerSessions:
             mend = f'Run: pip install "framekit[{_EXTRAS[options.backend]}]"'
             raise ConfigError([Problem("", what, mend)]) from error
         self._failures = self._backend.failures
+        _at_fork(weakref.ref(self._backend))
         self._away = f"the session store ({options.backend}) does not answer or is full"
 
     def load(self, key: str) -> bytes | None:
@@ -115,6 +118,15 @@ def _open(options: BeakerOptions) -> backends.Backend:
         case BeakerOptions(backend="memcached", memcached=str() as server):
             return backends.Memcached(server, options.namespace)
     return backends.Memory()
+
+
+def _at_fork(reference: weakref.ref[backends.Backend]) -> None:
+    def forked() -> None:
+        if backend := reference():
+            backend.forked()
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=forked)
 
 
 def _digest(key: str) -> str:

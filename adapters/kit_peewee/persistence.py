@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import peewee
-from playhouse import pool  # type: ignore[import-untyped]
+from playhouse import pool
 
 from kit import sql
 from kit.databases import Database, database, location
@@ -41,7 +41,7 @@ class _Configured(peewee.Database):
         super().__init__(name, **arguments)
 
     def _connect(self) -> Any:
-        connection = super()._connect()
+        connection = super()._connect()  # type: ignore[misc]
         try:
             self._configure(connection)
         except Exception:
@@ -170,9 +170,9 @@ def _pool(options: PeeweeOptions, database: Database) -> Any:
 def _models(module: str) -> Iterator[type[peewee.Model]]:
     """Yield the models that are defined in a module."""
     for value in vars(importlib.import_module(module)).values():
-        if inspect.isclass(value) and issubclass(value, peewee.Model):
-            if value.__module__ == module:
-                yield value
+        is_model = inspect.isclass(value) and issubclass(value, peewee.Model)
+        if is_model and value.__module__ == module:
+            yield value
 
 
 def _forget(native: Any) -> None:

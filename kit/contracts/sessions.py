@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from threading import Barrier
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -433,10 +434,13 @@ class SessionsContract(Contract):
         with browser.request() as session:
             session["a"] = 1
 
+        together = Barrier(8)
+
         def count(_: int) -> None:
             with browser.request() as session:
                 session.change("n", lambda n: n + 1, 0)
                 session.change("list", lambda items: [*items, 1], [])
+                together.wait(timeout=30)
 
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(count, range(40)))

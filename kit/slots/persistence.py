@@ -5,14 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from kit.components import Slot
 from kit.options import DatabaseURL, Duration
+from kit.plugins import hookimpl
 from kit.providers import provider
 from kit.records import Table
 from kit.statements import Prepared, Statement
 from kit.store import Statements, Store
+
+if TYPE_CHECKING:
+    from kit.app import App
+
+_THREE_SECONDS = Duration(3)
+_FIVE_SECONDS = Duration(5)
+_HALF_A_MINUTE = Duration(30)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,10 +35,10 @@ class PersistenceOptions:
 
     url: DatabaseURL
     pool_size: int = 10
-    pool_wait: Duration = Duration(5)
-    connect_timeout: Duration = Duration(3)
-    statement_timeout: Duration = Duration(30)
-    lock_timeout: Duration = Duration(5)
+    pool_wait: Duration = _FIVE_SECONDS
+    connect_timeout: Duration = _THREE_SECONDS
+    statement_timeout: Duration = _HALF_A_MINUTE
+    lock_timeout: Duration = _FIVE_SECONDS
     create: Literal["missing", "never"] = "missing"
 
     def __post_init__(self) -> None:
@@ -123,7 +131,7 @@ def statements(persistence: Persistence, tables: dict[type, Table]) -> Statement
 
 @provider
 def unit_of_work(persistence: Persistence) -> Iterator[Unit]:
-    """Open a unit of work: committed when the handler returned, rolled back when anything raised."""
+    """Open a unit of work: kept when the handler returned, rolled back when anything raised."""
     unit = persistence.begin()
     try:
         yield unit
@@ -149,5 +157,19 @@ slot = Slot(
     protocol=Persistence,
     options=PersistenceOptions,
     providers=(statements, unit_of_work, store, db),
-    contract="kit.contracts:PersistenceContract",
+    contract="kit.contracts.persistence:PersistenceContract",
 )
+
+
+@hookimpl
+def kit_slots() -> list[Slot]:
+    """Declare the slot ``persistence``."""
+    return [slot]
+
+
+@hookimpl
+def kit_start(app: App) -> None:
+    """Create the tables that are missing, unless the options say ``create = "never"``."""
+    filling = app.stack.fillings.get("persistence")
+    if filling is not None and filling.options.create == "missing":
+        app.provided("persistence").create(list(app.provided("tables").values()))

@@ -54,7 +54,7 @@ slot = Slot(
     options=RoutingOptions,
     default="werkzeug",
     required=True,
-    contract="kit.contracts:RoutingContract",
+    contract="kit.contracts.routing:RoutingContract",
 )
 
 

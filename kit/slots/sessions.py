@@ -13,6 +13,7 @@ from werkzeug.datastructures import Headers
 from kit.components import Slot
 from kit.errors import KitError
 from kit.options import Duration
+from kit.plugins import hookimpl
 from kit.providers import provider
 from kit.session import Session, SessionRules
 
@@ -177,3 +178,9 @@ slot = Slot(
     providers=(session_keeper, session),
     contract="kit.contracts.sessions:SessionsContract",
 )
+
+
+@hookimpl
+def kit_slots() -> list[Slot]:
+    """Declare the slot ``sessions``."""
+    return [slot]

@@ -12,6 +12,7 @@ from werkzeug.exceptions import HTTPException
 
 from kit.components import Slot
 from kit.errors import KitError, TemplateError
+from kit.plugins import hookimpl
 from kit.providers import provider
 
 Globals = Mapping[str, object]
@@ -118,3 +119,9 @@ slot = Slot(
     providers=(render,),
     contract="kit.contracts.templating:TemplatingContract",
 )
+
+
+@hookimpl
+def kit_slots() -> list[Slot]:
+    """Declare the slot ``templating``."""
+    return [slot]

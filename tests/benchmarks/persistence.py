@@ -24,6 +24,8 @@ import msgspec
 import peewee
 import sqlalchemy
 from django.conf import settings
+from kit_peewee.persistence import PeeweeOptions, PeeweePersistence
+from kit_sqlalchemy.persistence import SQLAlchemyOptions, SQLAlchemyPersistence
 from playhouse.pool import PooledPostgresqlDatabase
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, sessionmaker
 
@@ -31,8 +33,6 @@ from kit.options import DatabaseURL
 from kit.records import tables
 from kit.slots.persistence import Persistence, unit_of_work
 from kit.store import Statements, Store
-from kit_peewee.persistence import PeeweeOptions, PeeweePersistence
-from kit_sqlalchemy.persistence import SQLAlchemyOptions, SQLAlchemyPersistence
 
 URL = os.environ.get("KIT_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/test")
 PARTS = urlsplit(URL)
@@ -76,7 +76,7 @@ def store_cases(persistence: Persistence) -> dict[str, Case]:
 
     def gets() -> object:
         with opened() as store:
-            return [store.get(Contact, id) for id in range(1, 21)]
+            return [store.get(Contact, number) for number in range(1, 21)]
 
     def updates() -> None:
         with opened() as store:
@@ -118,7 +118,7 @@ def sqlalchemy_cases() -> dict[str, Case]:
 
     def gets() -> object:
         with session_class.begin() as session:
-            return [session.get_one(Model, id) for id in range(1, 21)]
+            return [session.get_one(Model, number) for number in range(1, 21)]
 
     def updates() -> None:
         with session_class.begin() as session:
@@ -161,7 +161,7 @@ def peewee_cases() -> dict[str, Case]:
 
     def gets() -> object:
         with database.atomic():
-            return [Model.get_by_id(id) for id in range(1, 21)]
+            return [Model.get_by_id(number) for number in range(1, 21)]
 
     def updates() -> None:
         with database.atomic():
@@ -191,7 +191,7 @@ def django_cases() -> dict[str, Case]:
     django.setup()
     from django.db import models, transaction
 
-    class Model(models.Model):  # noqa: DJ008
+    class Model(models.Model):
         first_name = models.CharField(max_length=100)
         last_name = models.CharField(max_length=100)
         phone_number = models.CharField(max_length=32)
@@ -213,7 +213,7 @@ def django_cases() -> dict[str, Case]:
 
     def gets() -> object:
         with transaction.atomic():
-            return [objects.get(id=id) for id in range(1, 21)]
+            return [objects.get(id=number) for number in range(1, 21)]
 
     def updates() -> None:
         with transaction.atomic():

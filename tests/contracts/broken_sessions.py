@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 import kit.session
@@ -232,7 +233,7 @@ class TestS27(OnStore):
 
 
 class TestS28(OnStore):
-    kernel = broken(kit.session, "dump", lambda dump: lambda k, v: dump(k, repr(v)))
+    kernel = broken(kit.session, "dump", lambda dump: lambda k, v: lossy(dump, k, v))
 
 
 class TestS29(OnStore):
@@ -242,7 +243,8 @@ class TestS29(OnStore):
 
 
 class TestS30(OnStore):
-    kernel = broken(kit.session, "_encode", lambda encode: pickle.dumps)
+    kernel = broken(SessionRules, "write", lambda write: write_pickle)
+    other = broken(SessionRules, "read", lambda read: read_pickle)
 
 
 def touch(session: Session) -> Session:
@@ -263,6 +265,26 @@ def keep(session: Session, old: str, record: Any) -> str:
 
 def revive(session: Session) -> str:
     return session._create(session._merged(session._open(), {}))
+
+
+def lossy(dump: Callable[[str, object], bytes], key: str, value: object) -> bytes:
+    try:
+        return dump(key, value)
+    except TypeError:
+        return dump(key, repr(value)[:99].encode("ascii", "replace").decode())
+
+
+def write_pickle(rules: SessionRules, key: str, record: Any, expected: bytes | None) -> str | None:
+    stored = pickle.dumps(msgspec.json.encode(record))
+    return rules.store.save(key, stored, expected, rules.time_left(record))
+
+
+def read_pickle(rules: SessionRules, key: str) -> Any:
+    stored = rules.store.load(key)
+    if stored is None:
+        return None
+    record = msgspec.json.decode(pickle.loads(stored), type=kit.session.Record)
+    return (stored, record) if rules.time_left(record) > 0 else None
 
 
 def only(edits: dict[str, Any], written: set[str]) -> dict[str, Any]:
