@@ -281,8 +281,11 @@ class _Assembly:
         cls = hints.get("options", slot.options)
         shared = [option.name for option in fields(slot.options)]
         own_table = (slot.name, component.name)
-        places = {f.name: (slot.name,) if f.name in shared else own_table for f in fields(cls)}
-        own = [name for name in places if name not in shared]
+        own = [option.name for option in fields(cls)]
+        places = {name: own_table for name in own}
+        for name in shared:  # what the component's own table says wins over the slot's table
+            if not any(self.config.below(*own_table, name)):
+                places[name] = (slot.name,)
         components = set(self._names(slot)) | {component.name}
         for rest, setting in self.config.below(slot.name):
             if rest[0] in components and len(rest) > 1:

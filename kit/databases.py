@@ -51,7 +51,8 @@ class Database:
     - `begin` opens a transaction. If it never waits for others (`begin_waits`), its failure
       means that the connection is dead. `lock` keeps the rows of a select from others, `ddl_lock`
       the schema.
-    - `returning` says that an insert returns the id, `orders_nulls` that NULLs must be put in place.
+    - `decimals` says that there are exact decimals; without them whole numbers are stored.
+    - `returning` says that an insert returns the id, `orders_nulls` that NULLs need a place.
     - `arguments` are for the driver's ``connect``; `setup` and then `settings` make a new
       connection ready (``{statement}`` and ``{lock}`` are timeouts in milliseconds).
     - `meaning` turns an error of the driver into ours; `aborted` tells whether an error has ended
@@ -75,9 +76,10 @@ class Database:
     begin_waits: bool = False
     lock: str = " FOR UPDATE"
     ddl_lock: str = ""
+    decimals: bool = True
     returning: bool = False
     orders_nulls: bool = False
-    meaning: Callable[[Exception], KitError | None]
+    meaning: Callable[[BaseException], KitError | None]
     aborted: Callable[[Any], bool] = lambda connection: False
     arguments: Callable[[Timeouts], dict[str, Any]]
     setup: Callable[[Any], None]
@@ -85,7 +87,7 @@ class Database:
 
     def type(self, column: Column) -> str:
         """Return the SQL type of a column."""
-        if column.digits and column.kind == "decimal":
+        if column.digits:
             return self.types["decimal"].format(column.digits)
         if column.length and column.length <= LONGEST_KEY and column.kind in self.key_types:
             return self.key_types[column.kind].format(column.length)
@@ -93,7 +95,7 @@ class Database:
 
     def codec(self, column: Column) -> Codec:
         """Return how values of a column are encoded and decoded, each None where they are not."""
-        if column.kind == "decimal" and self is SQLITE and column.digits:
+        if column.digits and not self.decimals:
             return _scaled(column.digits.places)
         return self.codecs.get(column.kind, (None, None))
 
@@ -131,7 +133,7 @@ class Database:
                 ]
             ) from error
 
-    def translate(self, error: Exception) -> KitError | None:
+    def translate(self, error: BaseException) -> KitError | None:
         """Return what an error of the driver means to an application, None for a defect in ours.
 
         The message has neither SQL nor values; raise it ``from`` the error.
@@ -207,7 +209,7 @@ def _setup_postgresql(connection: Any) -> None:
     connection.autocommit = True
 
 
-def _sqlite_meaning(error: Exception) -> KitError | None:
+def _sqlite_meaning(error: BaseException) -> KitError | None:
     import sqlite3
 
     if isinstance(error, sqlite3.IntegrityError):
@@ -220,7 +222,7 @@ def _sqlite_meaning(error: Exception) -> KitError | None:
     return None
 
 
-def _postgresql_meaning(error: Exception) -> KitError | None:
+def _postgresql_meaning(error: BaseException) -> KitError | None:
     import psycopg
 
     state = getattr(error, "sqlstate", None) or ""
@@ -233,7 +235,7 @@ def _postgresql_meaning(error: Exception) -> KitError | None:
     return None
 
 
-def _mariadb_meaning(error: Exception) -> KitError | None:
+def _mariadb_meaning(error: BaseException) -> KitError | None:
     import pymysql
 
     code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
@@ -247,9 +249,7 @@ def _mariadb_meaning(error: Exception) -> KitError | None:
 
 
 def _conflict() -> Conflict:
-    return Conflict(
-        "another record stands against it (unique or referenced), or a change made meanwhile"
-    )
+    return Conflict("another record, or a change made meanwhile, stands against this one")
 
 
 def _invalid() -> InvalidValue:
@@ -257,7 +257,7 @@ def _invalid() -> InvalidValue:
 
 
 def _away() -> Unavailable:
-    return Unavailable("the database does not answer in time")
+    return Unavailable("the database does not answer, or not in time")
 
 
 # busy, locked, no memory, interrupted, I/O error, full, cannot open, not a database
@@ -286,6 +286,7 @@ SQLITE = Database(
         "time": (lambda value: value.isoformat("microseconds"), time.fromisoformat),
         "uuid": (str, UUID),
     },
+    decimals=False,
     like="{0} GLOB {1}",
     fold="kit_lower({0})",
     any="*",

@@ -32,6 +32,7 @@ def make_wsgi(dispatch: Dispatch, failed: Failed, events: Events | None) -> WSGI
     """Make the WSGI callable of a started application; `failed` answers for exceptions."""
     find_static = dispatch.static.get
     find = dispatch.router.match
+    failed = _headed(failed)
     nothing: Mapping[str, Any] = {}
 
     def wsgi(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -56,6 +57,20 @@ def make_wsgi(dispatch: Dispatch, failed: Failed, events: Events | None) -> WSGI
         return body
 
     return _watched(wsgi, failed, events) if events else wsgi
+
+
+def _headed(failed: Failed) -> Failed:
+    """Leave the body out of the answer to a HEAD request (RFC 9110, 9.3.2)."""
+
+    def answer(environ: Environ, error: Exception) -> Answer:
+        line, headers, body = failed(environ, error)
+        if environ["REQUEST_METHOD"] == "HEAD":
+            if hasattr(body, "close"):
+                body.close()
+            body = []
+        return line, headers, body
+
+    return answer
 
 
 def _watched(wsgi: WSGI, failed: Failed, events: Events) -> WSGI:

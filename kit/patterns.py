@@ -8,10 +8,10 @@ URLs for libraries that cannot.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote
 from uuid import UUID
 
@@ -19,6 +19,7 @@ from kit.errors import listing, nearest
 
 _PARAMETER = re.compile(r"<(?:(?P<converter>[^<>:]*):)?(?P<name>[^<>:]*)>")
 _INTEGER = "(?:[0-8][0-9]{18}|[0-9]{1,18})"  # all of it fits in 64 bits
+_TEXT = "[^/]+"
 _PLAIN, _MIXED, _TYPED, _ANY, _PATH = range(5)
 
 
@@ -26,14 +27,25 @@ _PLAIN, _MIXED, _TYPED, _ANY, _PATH = range(5)
 class Converter:
     """How one kind of parameter is matched, read and written.
 
-    `regex` matches the whole text (no groups); `parse` makes the value and may raise ValueError,
-    which is a 404. `slashes` says that it may match more than one segment.
+    `regex` matches the whole text; it has no capturing groups, does not match the empty text, and
+    sets no flags for the whole, or ValueError is raised. `parse` makes the value and may raise ValueError, which is a 404.
+    `slashes` says that it may match more than one segment.
     """
 
     regex: str
     parse: Callable[[str], Any] | None = None
     format: Callable[[Any], str] = str
     slashes: bool = False
+
+    def __post_init__(self) -> None:
+        try:
+            groups = re.compile(f"({self.regex})").groups - 1
+        except re.error as error:
+            raise ValueError(f"the regular expression {self.regex!r} is wrong: {error}") from error
+        if groups:
+            raise ValueError(f"write '(?:' for the groups of {self.regex!r}")
+        if re.fullmatch(self.regex, ""):
+            raise ValueError(f"{self.regex!r} matches the empty text, which is no parameter")
 
     def write(self, value: object) -> str:
         """Return the text of `value` in a path, unquoted; raise ValueError if it does not fit."""
@@ -44,11 +56,11 @@ class Converter:
 
 
 CONVERTERS: Mapping[str, Converter] = {
-    "str": Converter("[^/]+"),
+    "str": Converter(_TEXT),
     "int": Converter(_INTEGER, int),
     "float": Converter(r"[0-9]{1,18}\.[0-9]{1,18}", float),
     "uuid": Converter("[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", UUID),
-    "path": Converter("[^/](?:.*[^/])?", slashes=True),
+    "path": Converter(r"[^/](?:[\s\S]*[^/])?", slashes=True),
 }
 
 
@@ -71,12 +83,21 @@ class Parameter:
     converter: Converter
 
 
+Pieces = tuple[str | Parameter, ...]
+Rank = tuple[int, int, tuple[int, ...], str]
+
+
 @dataclass(frozen=True)
 class Pattern:
-    """A parsed pattern: `pieces` are literal texts and parameters in turn."""
+    """A parsed pattern: `pieces` are literal texts and parameters in turn.
+
+    The first item of a segment's rank is `PATH` where the segment goes to the end of the path.
+    """
+
+    PATH: ClassVar[int] = _PATH
 
     text: str
-    pieces: tuple[str | Parameter, ...]
+    pieces: Pieces
 
     @classmethod
     def parse(cls, text: str, converters: Mapping[str, Converter] = CONVERTERS) -> Pattern:
@@ -112,12 +133,21 @@ class Pattern:
     @cached_property
     def regex(self) -> str:
         """A regular expression with a named group for each parameter, for ``re.fullmatch``."""
-        return "".join(
-            re.escape(piece)
-            if isinstance(piece, str)
-            else f"(?P<{piece.name}>{piece.converter.regex})"
-            for piece in self.pieces
-        )
+        return expression(self.pieces)
+
+    @cached_property
+    def segments(self) -> tuple[Pieces, ...]:
+        """The pieces of each segment; one with a parameter that takes slashes goes to the end."""
+        segments: list[list[str | Parameter]] = []
+        for piece in self.pieces:
+            if isinstance(piece, Parameter) or _takes_slashes(segments[-1:]):
+                segments[-1].append(piece)
+                continue
+            first, *others = piece.split("/")
+            if first:
+                segments[-1].append(first)
+            segments.extend([text] if text else [] for text in others)
+        return tuple(tuple(segment) for segment in segments)
 
     @cached_property
     def shape(self) -> str:
@@ -125,22 +155,13 @@ class Pattern:
         return "".join(p if isinstance(p, str) else f"<{p.kind}>" for p in self.pieces)
 
     @cached_property
-    def rank(self) -> tuple[tuple[int, int, str], ...]:
+    def rank(self) -> tuple[Rank, ...]:
         """A key that sorts patterns so that the first to match is the most specific one.
 
-        Segment by segment: plain text, text with parameters, numbers and UUIDs, any text, paths.
+        Segment by segment: plain text, text with parameters (the longest text first), parameters
+        of a narrow kind, any text, and paths. Segments of one rank have the same expression.
         """
-        ranks: list[tuple[int, int, str]] = [(_PLAIN, 0, "")]
-        for piece in self.pieces:
-            if isinstance(piece, Parameter):
-                ranks[-1] = _with(ranks[-1], piece)
-                continue
-            *whole, last = piece.split("/")
-            for text in whole:
-                ranks[-1] = _with_text(ranks[-1], text)
-                ranks.append((_PLAIN, 0, ""))
-            ranks[-1] = _with_text(ranks[-1], last)
-        return tuple(ranks)
+        return tuple(_rank(segment) for segment in self.segments)
 
     def build(self, values: Mapping[str, object]) -> str:
         """Return the path for `values`, quoted (RFC 3986).
@@ -166,23 +187,41 @@ def _parameter(name: str, kind: str, converters: Mapping[str, Converter]) -> Par
         raise ValueError(
             f"no converter {kind!r}.{nearest(kind, converters)} Converters are: {listing(converters)}"
         )
-    if not name.isidentifier():
+    if not (name.isidentifier() and name.isascii()):
         raise ValueError(f"{name!r} is no name for a parameter: write for example <int:id>")
     return Parameter(name, kind, converters[kind])
 
 
-def _with_text(rank: tuple[int, int, str], text: str) -> tuple[int, int, str]:
-    kind, length, before = rank
-    return (_MIXED if text and kind in (_TYPED, _ANY) else kind, length - len(text), before + text)
+def expression(pieces: Pieces) -> str:
+    """Return the regular expression of some pieces, with a named group for each parameter."""
+    return "".join(
+        re.escape(piece) if isinstance(piece, str) else f"(?P<{piece.name}>{piece.converter.regex})"
+        for piece in pieces
+    )
 
 
-def _with(rank: tuple[int, int, str], parameter: Parameter) -> tuple[int, int, str]:
-    kind, length, before = rank
-    if parameter.converter.slashes:
-        return (_PATH, length, before)
-    if length:
-        return (max(kind, _MIXED), length, before)
-    return (max(kind, _TYPED if parameter.converter.parse else _ANY), length, before)
+def _takes_slashes(segments: Iterable[Iterable[str | Parameter]]) -> bool:
+    return any(
+        isinstance(piece, Parameter) and piece.converter.slashes
+        for segment in segments
+        for piece in segment
+    )
+
+
+def _rank(segment: Pieces) -> Rank:
+    text = "".join(piece for piece in segment if isinstance(piece, str))
+    kinds = [_kind(piece.converter) for piece in segment if isinstance(piece, Parameter)]
+    kind = max(kinds, default=_PLAIN)
+    if text and kind in (_TYPED, _ANY):
+        kind = _MIXED
+    regex = "".join(re.escape(p) if isinstance(p, str) else p.converter.regex for p in segment)
+    return kind, -len(text), tuple(kinds), regex
+
+
+def _kind(converter: Converter) -> int:
+    if converter.slashes:
+        return _PATH
+    return _ANY if converter.regex == _TEXT else _TYPED
 
 
 def _written(parameter: Parameter, value: object) -> str:

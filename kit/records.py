@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
-from typing import Annotated, Any, Literal, Optional, Union
+from typing import Annotated, Any, Literal, Union
 from uuid import UUID
 
 import msgspec
@@ -216,7 +216,7 @@ class _Reading:
 
     def _check_id(self, fields: Sequence[dataclasses.Field[Any]], hints: dict[str, Any]) -> None:
         default = {item.name: item.default for item in fields}
-        if hints.get("id") not in (int | None, Optional[int]) or default["id"] is not None:
+        if _unwrapped(hints.get("id"))[:2] != (int, True) or default["id"] is not None:
             self.mistake(
                 "it has no field for the id that the store gives",
                 "Add as its last field: id: int | None = None",

@@ -79,7 +79,7 @@ def _untag(value: Any) -> Any:
 def dump(key: str, value: object) -> bytes:
     """Return `value` as the JSON that a session stores under `key`.
 
-    Equal values of one type give equal bytes. Raises TypeError for what cannot be stored.
+    Equal sets give equal bytes. Raises TypeError for what cannot be stored.
     """
     try:
         return _encode(_tag(value))
@@ -263,8 +263,10 @@ class Session(MutableMapping[str, Any]):
             return function(deepcopy(default) if old is _MISSING else old)
 
         value = step(self.get(key, _MISSING))
-        self._values[key] = value
-        if key not in self._written:
+        outright = key in self._written
+        self[key] = value
+        if not outright:
+            self._written.remove(key)
             self._changes.setdefault(key, []).append(step)
         return value
 
@@ -307,23 +309,27 @@ class Session(MutableMapping[str, Any]):
         if self._ended is not None:
             self._rules.store.delete(self._ended)
         if self._key is not None:
-            changed = edits or self._written or self._rotate
+            changed = edits or self._rotate or self._deleted(record)
             return self._update(self._key, edits) if changed else self._refresh(self._key, record)
         if edits:
             return self._create(self._merged(record, edits))
         return None if self._ended is None else ""
 
     def _edits(self, record: Record) -> dict[str, msgspec.Raw]:
-        stored = record.data
-        dumped = {key: dump(key, value) for key, value in self._values.items()}
-        return {
-            key: msgspec.Raw(value)
-            for key, value in dumped.items()
-            if key not in stored or bytes(stored[key]) != value
-        }
+        edits = {}
+        for key, value in self._values.items():
+            text = dump(key, value)
+            if key not in record.data or bytes(record.data[key]) != text:
+                edits[key] = msgspec.Raw(text)
+        return edits
+
+    def _deleted(self, record: Record) -> set[str]:
+        return (self._written - self._values.keys()) & record.data.keys()
 
     def _merged(self, record: Record, edits: dict[str, msgspec.Raw]) -> Record:
-        data = {key: raw for key, raw in record.data.items() if key not in self._written} | edits
+        data = {**record.data, **edits}
+        for key in self._deleted(record):
+            del data[key]
         return Record(record.created, int(self._rules.clock()), data)
 
     def _replayed(self, record: Record) -> dict[str, msgspec.Raw]:

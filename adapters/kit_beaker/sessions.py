@@ -8,12 +8,12 @@ import re
 import weakref
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Protocol
 
 from kit.errors import ConfigError, Problem, Unavailable
 from kit.options import DatabaseURL, Secret
 from kit.slots.sessions import SessionsOptions
-from kit_beaker import backends
+from kit_beaker.local import Files, Memory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +54,23 @@ class BeakerOptions(SessionsOptions):
             raise ValueError(
                 f"namespace = {self.namespace!r}: use up to 40 of a-z, 0-9 and '_', a letter first"
             )
+
+
+class Backend(Protocol):
+    """What `BeakerSessions` asks of a backend; its keys are hashes of session ids.
+
+    `save` tells whether it saved. A failure is raised as one of `failures`. `forked` is called
+    in a new process, which must not use the connections of its parent.
+    """
+
+    failures: tuple[type[Exception], ...]
+
+    def load(self, key: str) -> bytes | None: ...
+    def save(self, key: str, record: bytes, expected: bytes | None, lifetime: float) -> bool: ...
+    def delete(self, key: str) -> None: ...
+    def purge(self) -> int: ...
+    def forked(self) -> None: ...
+    def close(self) -> None: ...
 
 
 class BeakerSessions:
@@ -107,20 +124,26 @@ class BeakerSessions:
 _EXTRAS = {"database": "sqlalchemy", "redis": "redis", "memcached": "memcached"}
 
 
-def _open(options: BeakerOptions) -> backends.Backend:
+def _open(options: BeakerOptions) -> Backend:
     match options:
         case BeakerOptions(backend="file", folder=Path() as folder):
-            return backends.Files(folder)
+            return Files(folder)
         case BeakerOptions(backend="database", database=str() as url):
-            return backends.Database(url, options.namespace)
+            from kit_beaker.database import Database
+
+            return Database(DatabaseURL(url), options.namespace)
         case BeakerOptions(backend="redis", redis=str() as url):
-            return backends.Redis(url, options.namespace)
+            from kit_beaker.servers import Redis
+
+            return Redis(url, options.namespace)
         case BeakerOptions(backend="memcached", memcached=str() as server):
-            return backends.Memcached(server, options.namespace)
-    return backends.Memory()
+            from kit_beaker.servers import Memcached
+
+            return Memcached(server, options.namespace)
+    return Memory()
 
 
-def _at_fork(reference: weakref.ref[backends.Backend]) -> None:
+def _at_fork(reference: weakref.ref[Backend]) -> None:
     def forked() -> None:
         if backend := reference():
             backend.forked()

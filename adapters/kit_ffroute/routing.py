@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from ffroute import Router  # type: ignore[import-untyped]  # the library has no type hints
 
-from kit.patterns import Native, Pattern
+from kit.patterns import Native, Parameter, Pattern
 from kit.slots.routing import RoutingOptions
 
 
 class FFRouter:
-    """The trie names the candidates, most specific first; the pattern's expression decides."""
+    """The trie names the candidates in the order of the patterns; their expressions decide."""
+
+    lacks: ClassVar[dict[str, str]] = {
+        "native": "ffroute has no syntax that the kit's own patterns do not cover"
+    }
 
     def __init__(self, options: RoutingOptions) -> None:
         self._patterns: dict[Any, Pattern] = {}
@@ -26,10 +30,7 @@ class FFRouter:
         """Keep the pattern for the index, which is made at the first match."""
         if isinstance(pattern, Native):
             raise ValueError("ffroute has no patterns of its own: write <name> and <int:name>")
-        literal = "".join(piece for piece in pattern.pieces if isinstance(piece, str))
-        if "{" in literal or "}" in literal:
-            raise ValueError("ffroute cannot take '{' and '}' in the text of a pattern")
-        self._texts.append("".join(map(_translated, pattern.pieces)))
+        self._texts.append("".join(map(_translated, pattern.segments)))
         only = pattern.names[0] if len(pattern.names) == 1 else ""
         self._candidates.append((endpoint, re.compile(pattern.regex).fullmatch, only))
         self._patterns[endpoint] = pattern
@@ -49,7 +50,7 @@ class FFRouter:
         endpoint, fullmatch, only = self._candidates[first]
         if found := fullmatch(path):
             return endpoint, {only: found[1]} if only else found.groupdict()
-        for number in self._all(path):
+        for number in sorted(self._all(path)):
             endpoint, fullmatch, _ = self._candidates[number]
             if found := fullmatch(path):
                 return endpoint, found.groupdict()
@@ -60,7 +61,10 @@ class FFRouter:
         return self._patterns[endpoint].build(values)
 
 
-def _translated(piece: Any) -> str:
-    if isinstance(piece, str):
-        return piece
-    return f"{{{piece.name}:path}}" if piece.converter.slashes else f"{{{piece.name}}}"
+def _translated(segment: tuple[str | Parameter, ...]) -> str:
+    """Write a segment so that the trie lets through at least what the segment matches."""
+    if any(isinstance(piece, Parameter) and piece.converter.slashes for piece in segment):
+        return "/{rest:path}"
+    text = "".join(piece for piece in segment if isinstance(piece, str))
+    simple = all(isinstance(piece, str) for piece in segment) and not {"{", "}"} & set(text)
+    return f"/{text}" if simple else "/{segment}"

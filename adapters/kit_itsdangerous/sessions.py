@@ -67,8 +67,8 @@ class SignedCookieSessions:
 
     def save(self, key: str, record: bytes, expected: bytes | None, lifetime: float) -> str:
         """Return the signed record: it is its own key. There is nothing to compare with."""
-        signed: bytes = self._signer.dumps(record)
-        return signed.decode()
+        signed: str | bytes = self._signer.dumps(record)
+        return signed if isinstance(signed, str) else signed.decode()
 
     def delete(self, key: str) -> None:
         """Do nothing: the kernel expires the cookie."""

@@ -101,6 +101,7 @@ class PeeweePersistence:
     def __init__(self, options: PeeweeOptions) -> None:
         self._database = database(options.url)
         self._database.load()
+        self._pool_size = options.pool_size
         self._native = _pool(options, self._database)
         self._models = [model for name in options.models for model in _models(name)]
         self._native.bind(self._models)
@@ -126,26 +127,25 @@ class PeeweePersistence:
         return sql.compile_statement(self._database, statement)
 
     def begin(self) -> PeeweeUnit:
-        """Take a connection and begin; where that finds it dead, so are all idle ones."""
-        try:
-            return self._begin()
-        except Unavailable:
-            if self._database.begin_waits:
-                raise
-        self._native.close_idle()
-        return self._begin()
+        """Check a connection out and begin a transaction; go on to the next if it is dead."""
+        tries = 1 if self._database.begin_waits else self._pool_size + 1
+        while True:
+            self._check_out()
+            try:
+                return PeeweeUnit(self._database, self._native)
+            except BaseException as error:
+                self._native.manual_close()
+                tries -= 1
+                meaning = self._database.translate(error)
+                if not tries or not isinstance(meaning, Unavailable):
+                    raise meaning or error from error
 
-    def _begin(self) -> PeeweeUnit:
+    def _check_out(self) -> None:
         try:
             self._native.connect()
         except pool.MaxConnectionsExceeded as error:
             raise Unavailable("all connections are in use") from error
         except peewee.PeeweeException as error:
-            raise self._database.translate(error) or error from error
-        try:
-            return PeeweeUnit(self._database, self._native)
-        except Exception as error:
-            self._native.manual_close()
             raise self._database.translate(error) or error from error
 
     def close(self) -> None:
@@ -157,7 +157,8 @@ def _pool(options: PeeweeOptions, database: Database) -> Any:
     parts = location(options.url)
     if options.url.startswith("sqlite"):
         parts["lock_type"] = "IMMEDIATE"
-    return POOLS[options.url.partition("://")[0]](
+    make: Any = POOLS[options.url.partition("://")[0]]
+    return make(
         parts.pop("database"),
         configure=lambda connection: database.configure(connection, options),
         max_connections=options.pool_size,

@@ -102,6 +102,7 @@ class SQLAlchemyPersistence:
     def __init__(self, options: SQLAlchemyOptions) -> None:
         self._database = database(options.url)
         self._database.load()
+        self._pool_size = options.pool_size
         self._engine = _engine(options, self._database)
         self._metadata = _metadata(options.models)
         engine = weakref.ref(self._engine)
@@ -126,28 +127,26 @@ class SQLAlchemyPersistence:
         return sql.compile_statement(self._database, statement)
 
     def begin(self) -> SQLAlchemyUnit:
-        """Check a connection out and begin; where that finds it dead, so are all in the pool."""
-        try:
-            return self._begin()
-        except Unavailable:
-            if self._database.begin_waits:
-                raise
-        self._engine.dispose()
-        return self._begin()
+        """Check a connection out and begin a transaction; go on to the next if it is dead."""
+        tries = 1 if self._database.begin_waits else self._pool_size + 1
+        while True:
+            pooled = self._check_out()
+            try:
+                return SQLAlchemyUnit(self._database, self._engine, pooled)
+            except BaseException as error:
+                pooled.invalidate()
+                pooled.close()
+                tries -= 1
+                if not tries or not isinstance(error, Unavailable):
+                    raise
 
-    def _begin(self) -> SQLAlchemyUnit:
+    def _check_out(self) -> PoolProxiedConnection:
         try:
-            pooled = self._engine.raw_connection()
+            return self._engine.raw_connection()
         except PoolTimeout as error:
             raise Unavailable("all connections are in use") from error
         except Exception as error:
             raise self._database.translate(error) or error from error
-        try:
-            return SQLAlchemyUnit(self._database, self._engine, pooled)
-        except BaseException:
-            pooled.invalidate()
-            pooled.close()
-            raise
 
     def close(self) -> None:
         """Close all connections."""

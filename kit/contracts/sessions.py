@@ -37,7 +37,10 @@ class Clock:
 
 
 class Browser:
-    """Sends its cookies with each request and keeps those it gets; `headers` are the last answer's."""
+    """Sends its cookies with each request and keeps those it gets.
+
+    `headers` are those that the session added to the last response.
+    """
 
     def __init__(self, keeper: SessionKeeper) -> None:
         self.keeper = keeper
@@ -240,7 +243,7 @@ class SessionsContract(Contract):
 
     @clause("S11")
     def test_cookie_flags(self, component: SessionStore, browser: Browser, clock: Clock) -> None:
-        """The cookie is HttpOnly, SameSite=Lax, for one host; secure ones are __Host- and Secure."""
+        """The cookie is HttpOnly, SameSite=Lax, for one host; a secure one is __Host- too."""
         with browser.request() as session:
             session["a"] = 1
         name, *flags = browser.headers["Set-Cookie"].split("; ")
@@ -260,7 +263,12 @@ class SessionsContract(Contract):
         asked: list[str] = []
         store = browser.keeper.rules.store
         save = store.save
-        monkeypatch.setattr(store, "save", lambda *given: asked.append(given[0]) or save(*given))
+
+        def spy(key: str, *rest: Any) -> str | None:
+            asked.append(key)
+            return save(key, *rest)
+
+        monkeypatch.setattr(store, "save", spy)
         for _ in range(20):
             with Browser(browser.keeper).request() as session:
                 session["a"] = 1
@@ -408,12 +416,17 @@ class SessionsContract(Contract):
     def test_nested_changes_and_deletions(self, browser: Browser) -> None:
         """Changes inside a value are saved, and so are deletions."""
         with browser.request() as session:
-            session.update(cart={"items": [1]}, gone=1, kept=1)
+            session.update(cart={"items": [1]}, gone=1, kept=1, same=1)
         with browser.request() as session:
             session["cart"]["items"].append(2)
+            session["same"] = 1
             del session["gone"]
             assert "gone" not in session
-        assert browser.replay(browser.key) == {"cart": {"items": [1, 2]}, "kept": 1}
+        assert browser.replay(browser.key) == {
+            "cart": {"items": [1, 2]},
+            "kept": 1,
+            "same": 1,
+        }
 
     @clause("S23", needs="merging")
     def test_merging(self, browser: Browser) -> None:
@@ -529,7 +542,12 @@ class SessionsContract(Contract):
         saved: list[bytes] = []
         store = browser.keeper.rules.store
         save = store.save
-        monkeypatch.setattr(store, "save", lambda *given: saved.append(given[1]) or save(*given))
+
+        def spy(key: str, record: bytes, *rest: Any) -> str | None:
+            saved.append(record)
+            return save(key, record, *rest)
+
+        monkeypatch.setattr(store, "save", spy)
         with browser.request() as session:
             session["a"] = (1, b"x")
         record = msgspec.json.decode(saved[0])

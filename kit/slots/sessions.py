@@ -129,6 +129,8 @@ class SessionKeeper:
         A session that was not touched adds nothing. One that holds data forbids caching, unless
         `headers` have a Cache-Control already; a cookie forbids it in any case.
         """
+        # The cookie of a session that has expired is left alone: a parallel login may just have
+        # replaced it, and this response would take the new one away.
         if not session.touched:
             return
         key = session.commit()

@@ -113,7 +113,7 @@ def test_processes_forked_from_one_that_used_the_store_lose_no_change(
 def drop(options: dict[str, str]) -> None:
     if options["backend"] == "database":
         store = make(options)
-        store._backend._table.drop(store._backend._engine)
+        store._backend.table.drop(store._backend.engine)
         store.close()
 
 
@@ -324,6 +324,7 @@ def test_a_missing_library_names_its_cure(
     module: str, options: dict[str, Any], extra: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.delitem(sys.modules, "kit_beaker.database", raising=False)
     with pytest.raises(ConfigError) as raised:
         open_store(**options)
     assert module in str(raised.value)

@@ -57,7 +57,7 @@ class DatabaseContract(SessionsContract):
             BeakerOptions(backend="database", database=DatabaseURL(url), namespace=namespace)
         )
         yield store
-        store._backend._table.drop(store._backend._engine)
+        store._backend.table.drop(store._backend.engine)
         store.close()
 
 
@@ -76,7 +76,12 @@ class TestBeakerMariaDB(DatabaseContract):
 class TestBeakerRedis(SessionsContract):
     @pytest.fixture
     def component(self, redis_url: str, namespace: str) -> Iterator[BeakerSessions]:
-        yield from beaker(backend="redis", redis=Secret(redis_url), namespace=namespace)
+        store = BeakerSessions(
+            BeakerOptions(backend="redis", redis=Secret(redis_url), namespace=namespace)
+        )
+        yield store
+        store._backend.remove()
+        store.close()
 
 
 class TestBeakerMemcached(SessionsContract):

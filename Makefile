@@ -1,0 +1,55 @@
+# One command for each chore. Everything is installed into .venv.
+PYTHON ?= python3
+RECIPE ?= contacts
+PORT ?= 8000
+BIN := .venv/bin
+
+.PHONY: help run test bench docs tables format clean
+
+help:            ## List the chores
+	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
+
+run: .venv/.app          ## Serve recipes/$(RECIPE) on http://127.0.0.1:$(PORT)
+	@cd recipes/$(RECIPE) && PORT=$(PORT) ../../$(BIN)/kit run
+
+test: .venv/.dev         ## Check everything: lint, types, layers, tests, docs, wheel
+	@$(BIN)/python tests/check.py
+
+bench: .venv/.bench      ## Measure beside Falcon, Bottle, Flask and Django
+	@$(BIN)/python tests/benchmarks
+
+docs: .venv/.dev         ## Build the documentation into docs/_build
+	@$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build
+
+tables: .venv/.dev       ## Write the generated pages of the documentation anew
+	@$(BIN)/python docs/generate.py
+
+format: .venv/.dev       ## Format the code, and mend what the linter can mend
+	@$(BIN)/ruff check -q --fix .
+	@$(BIN)/ruff format -q .
+
+clean:           ## Remove everything that was installed or made
+	@rm -rf .venv build dist docs/_build .coverage* .mypy_cache .pytest_cache .ruff_cache
+	@find . -name __pycache__ -prune -exec rm -rf {} +
+
+.venv/.pip:
+	@echo "Making .venv ..."
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Framekit needs Python 3.11 or newer, this is " + sys.version)'
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install -q --disable-pip-version-check --upgrade "pip>=25.1"
+	@touch $@
+
+.venv/.app: .venv/.pip pyproject.toml
+	@echo "Installing Framekit and its components ..."
+	@$(BIN)/pip install -q --disable-pip-version-check -e ".[all]"
+	@touch $@
+
+.venv/.dev: .venv/.app
+	@echo "Installing what the tests need ..."
+	@$(BIN)/pip install -q --disable-pip-version-check --group dev
+	@touch $@
+
+.venv/.bench: .venv/.app
+	@echo "Installing the frameworks to compare with ..."
+	@$(BIN)/pip install -q --disable-pip-version-check -e ".[bench]"
+	@touch $@

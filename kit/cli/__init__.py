@@ -1,0 +1,111 @@
+"""The command ``kit``: one module per command, imported when that command is called."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from kit import __version__
+from kit.cli.options import project_options
+from kit.cli.output import Mistake
+from kit.cli.project import Project
+from kit.errors import ConfigError, nearest
+
+COMMANDS = {
+    "check": "Check the configuration and the application.",
+    "components": "List the components that there are for each slot.",
+    "explain": "Show every value in force, and where it came from.",
+    "matrix": "Run the application's tests on every combination of components.",
+    "new": "Start a project from a recipe.",
+    "new-adapter": "Write an adapter and its test, to be filled in.",
+    "purge": "Remove expired sessions.",
+    "recipes": "List the recipes that `kit new` can copy.",
+    "routes": "List the routes of the application.",
+    "run": "Serve the application for development.",
+    "schema": "Print a JSON Schema of kit.toml.",
+}
+
+
+class Commands(click.Group):
+    """The group of all commands: the kernel's by `COMMANDS`, others from the plug-ins in use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands; a broken configuration hides those of plug-ins."""
+        try:
+            return sorted({*COMMANDS, *_contributed(ctx)})
+        except ConfigError:
+            return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command."""
+        if cmd_name in COMMANDS:
+            module = importlib.import_module(f"kit.cli.{cmd_name.replace('-', '_')}")
+            command: click.Command = module.command
+            return command
+        return _contributed(ctx).get(cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing the kernel's."""
+        rows = []
+        for name in self.list_commands(ctx):
+            command = None if name in COMMANDS else self.get_command(ctx, name)
+            rows.append((name, command.get_short_help_str() if command else COMMANDS[name]))
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that `args` name; an unknown one is shown with the nearest name."""
+        if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            known = self.list_commands(ctx)
+            raise click.UsageError(f"No such command {args[0]!r}.{nearest(args[0], known)}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; mistakes are shown without a traceback, and exit with 2."""
+        return _guarded(lambda: super(Commands, self).invoke(ctx), ctx)
+
+
+def _guarded(run: Callable[[], Any], ctx: click.Context) -> Any:
+    try:
+        return run()
+    except ConfigError as error:
+        raise Mistake(error, traceback=ctx.meta.get("kit.traceback", False)) from error
+
+
+def _contributed(ctx: click.Context) -> dict[str, click.Command]:
+    """Return the commands of the plug-ins that the config file names, if there is one."""
+    project = ctx.find_root().obj
+    if not isinstance(project, Project) or not project.path.exists():
+        return {}
+    return {
+        command.name or "": command
+        for _, commands in project.stack().plugins.each("kit_commands")
+        for command in commands
+    }
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="framekit")
+@project_options
+@click.pass_context
+def main(ctx: click.Context, project: Project) -> None:
+    """Assemble a web stack from the components that kit.toml names.
+
+    Commands of plug-ins are listed too where the config file names those plug-ins; such a command
+    gets the project with `click.pass_obj`.
+
+    \b
+    Example:
+        kit new demo --recipe contacts
+        cd demo
+        kit run
+    """
+    ctx.obj = project
+    if os.environ.get("NO_COLOR"):
+        ctx.color = False
