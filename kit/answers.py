@@ -130,11 +130,14 @@ def with_status(result: tuple[Any, ...]) -> Answer:
 def response(result: Response) -> Answer:
     """Answer with a Response, which keeps its own headers over the secure defaults."""
     headers = list(SECURITY_HEADERS)
-    body = result.iter_encoded()
-    if not result.is_sequence:
+    body: Iterable[bytes] = result.iter_encoded()
+    if result.status_code in (204, 304):
+        result.close()
+        body = []
+    elif not result.is_sequence:
         body = Stream(iter(body))
         body.then(lambda _: result.close())
-    elif "Content-Length" not in result.headers and result.status_code not in (204, 304):
+    elif "Content-Length" not in result.headers:
         headers.append(("Content-Length", str(len(result.get_data()))))
     merge(headers, result.headers.items())
     return result.status, headers, body

@@ -197,7 +197,8 @@ class _Assembled:
         if unknown:
             what = f"override: nothing provides {listing(unknown)}."
             raise ConfigError([Problem("", what, f"Provided are: {listing(self.providers.all)}.")])
-        return _Assembled(self.app, self.providers.replaced(values))
+        # A new router, since the old one leads to the plans with what is replaced here.
+        return _Assembled(self.app, self.providers.replaced(values, anew=["routing"]))
 
     def _provide(self, app: App) -> Providers:
         stack = app.stack

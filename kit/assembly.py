@@ -13,8 +13,11 @@ from kit.config import Config, Setting
 from kit.errors import ConfigError, Problem, listing, nearest
 from kit.options import Secret, Size
 from kit.plugins import Plugins, installed, load_entry, load_object
-from kit.reader import Reader, Value
+from kit.reader import Reader, Value, kind_of
 from kit.slots import SHIPPED
+
+_BODY = Size(2_500_000)
+_FIELD = Size(500_000)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +25,8 @@ class AppOptions:
     """The table ``[app]``: `import_` is what ``kit run`` serves, as ``module:name``.
 
     `secret_key` signs what goes through the client; `plugins` names further plug-ins: installed
-    ones, or ``module`` and ``module:name`` from the application's own code.
+    ones, or ``module`` and ``module:name`` from the application's own code. With `debug`
+    unexpected errors are raised again, for a debugger: never on a server that others can reach.
     """
 
     import_: str = ""
@@ -46,8 +50,8 @@ class Limits:
     of fields and files.
     """
 
-    body: Size = Size(2_500_000)
-    field: Size = Size(500_000)
+    body: Size = _BODY
+    field: Size = _FIELD
     fields: int = 1000
 
 
@@ -90,17 +94,21 @@ class _Assembly:
         self.entries = installed()
         self.slots: dict[str, Slot] = {}
         self.components: dict[tuple[str, str], Component] = {}
+        self.failed: set[str] = set()
 
     def run(self, given: list[tuple[str, Any]]) -> Stack:
         app = self._kernel_table("app") or AppOptions()
         limits = self._kernel_table("limits") or Limits()
-        plugins = self._plugins([*SHIPPED, *given], app.plugins)
+        try:
+            plugins = self._plugins([*SHIPPED, *given], app.plugins)
+        except ConfigError as error:
+            raise ConfigError(in_order([*self.problems, *error.problems])) from error
         self._declarations(plugins)
         for name in self.config.tables():
             self._check_table(name)
         fillings = {name: self._fill(slot) for name, slot in self.slots.items()}
         if self.problems:
-            raise ConfigError(self.problems)
+            raise ConfigError(in_order(self.problems))
         filled = {name: filling for name, filling in fillings.items() if filling is not None}
         return Stack(app, limits, self.slots, filled, plugins, tuple(self.reader.values))
 
@@ -135,13 +143,17 @@ class _Assembly:
 
     def _load_entry(self, found: dict[str, Any], name: str, entry: str, where: str) -> None:
         try:
-            found[name] = load_entry(self.entries[entry], where)
+            plugin = load_entry(self.entries[entry], where)
         except ConfigError as error:
-            self._keep(error)
+            self.problems.extend(error.problems)
+            self.failed.add(entry)
+        else:
+            if not any(plugin is other for other in found.values()):
+                found[name] = plugin
 
     def _load_own(self, found: dict[str, Any], name: str, where: str) -> None:
         try:
-            found[name] = load_object(name)
+            plugin = load_object(name)
         except Exception as error:
             names = [entry for entry in self.entries if "." not in entry]
             self._problem(
@@ -151,6 +163,9 @@ class _Assembly:
                 f"Installed plug-ins: {listing(names)}; or name a module of the application.",
                 error,
             )
+        else:
+            if not any(plugin is other for other in found.values()):
+                found[name] = plugin
 
     def _declarations(self, plugins: Plugins) -> None:
         places: dict[str, str] = {}
@@ -159,7 +174,9 @@ class _Assembly:
                 if slot.name in self.slots:
                     other = places[slot.name]
                     self._problem(
-                        "", f"plug-ins {other!r} and {plugin!r} both declare slot {slot.name!r}."
+                        "",
+                        f"plug-ins {other!r} and {plugin!r} both declare slot {slot.name!r}.",
+                        "Take one of them out.",
                     )
                 self.slots[slot.name], places[slot.name] = slot, plugin
         for plugin, components in plugins.each("kit_components"):
@@ -168,19 +185,32 @@ class _Assembly:
                 label = f"{component.name!r} for slot {component.slot!r}"
                 if key in self.components:
                     self._problem(
-                        "", f"plug-ins {places[label]!r} and {plugin!r} both give {label}."
+                        "",
+                        f"plug-ins {places[label]!r} and {plugin!r} both give {label}.",
+                        "Take one of them out.",
                     )
                 self.components[key], places[label] = component, plugin
 
     def _check_table(self, name: str) -> None:
-        if name not in self.slots and name not in KERNEL_TABLES:
+        allowed = [*KERNEL_TABLES, *self.slots]
+        stray = self.config.get(name)
+        if stray is not None and stray.value != {}:
+            if name in allowed:
+                wrong = f"is {kind_of(stray.value)}, not a table."
+                mend = f"Write a line [{name}], and its keys below that."
+            else:
+                wrong = f"stands outside of a table.{nearest(name, allowed)}"
+                mend = f"Put it below one of: {listing(f'[{table}]' for table in allowed)}."
+            self._problem(stray.where, f"{name!r} {wrong}", mend)
+        elif name not in allowed:
             where = next(setting.where for _, setting in self.config.below(name))
-            self.reader.unknown((name,), where, [*KERNEL_TABLES, *self.slots], "table")
+            self.reader.unknown((name,), where, allowed, "table")
 
     def _fill(self, slot: Slot) -> Filling | None:
         use = self.config.get(slot.name, "use")
         if use is None:
-            stray = next(iter(self.config.below(slot.name)), None)
+            below = self.config.below(slot.name)
+            stray = next((one for one in below if one[0] or one[1].value == {}), None)
             if slot.default is None and (stray or slot.required):
                 where = stray[1].where if stray else self.config.name
                 names = listing(self._names(slot))
@@ -208,7 +238,7 @@ class _Assembly:
         name = use.value
         if isinstance(name, str) and (slot.name, name) in self.components:
             return self.components[slot.name, name]
-        if isinstance(name, str) and f"{slot.name}.{name}" in self.entries and self.problems:
+        if isinstance(name, str) and f"{slot.name}.{name}" in self.failed:
             return None  # its plug-in failed on import, which is reported
         if isinstance(name, str) and ":" in name:
             return self._own_component(slot, use)
@@ -236,8 +266,10 @@ class _Assembly:
         except Exception as error:
             self._problem(
                 use.where,
-                f"[{slot.name}] use = {use.value!r} cannot be imported: {type(error).__name__}: {error}",
-                f"It is looked for from {self.config.folder}.",
+                f"[{slot.name}] use = {use.value!r} cannot be imported:"
+                f" {type(error).__name__}: {error}",
+                "It is looked for where Python was started and, by the command kit, in"
+                f" {self.config.folder}.",
                 error,
             )
             return None
@@ -260,20 +292,13 @@ class _Assembly:
             return load_object(component.factory)
         except Exception as error:
             label = f"[{component.slot}] use = {component.name!r}"
+            wrong = f"cannot be imported: {type(error).__name__}: {error}"
             if isinstance(error, ImportError) and component.version() is None:
-                self._problem(
-                    use.where,
-                    f"{label}: the library {component.library!r} is not installed.",
-                    f'pip install "{component.install}"',
-                    error,
-                )
-            else:
-                self._problem(
-                    use.where,
-                    f"{label} cannot be imported: {type(error).__name__}: {error}",
-                    "",
-                    error,
-                )
+                wrong = f"the library {component.library!r} is not installed."
+            pip = component.install or component.library
+            self._problem(
+                use.where, f"{label}: {wrong}", f'pip install "{pip}"' if pip else "", error
+            )
             return None
 
     def _options(self, slot: Slot, component: Component, factory: Any) -> Any:
@@ -282,7 +307,7 @@ class _Assembly:
         shared = [option.name for option in fields(slot.options)]
         own_table = (slot.name, component.name)
         own = [option.name for option in fields(cls)]
-        places = {name: own_table for name in own}
+        places: dict[str, tuple[str, ...]] = dict.fromkeys(own, own_table)
         for name in shared:  # what the component's own table says wins over the slot's table
             if not any(self.config.below(*own_table, name)):
                 places[name] = (slot.name,)
@@ -297,13 +322,20 @@ class _Assembly:
                 self.reader.unknown((slot.name, rest[0]), setting.where, allowed, kind)
         return self.reader.options(cls, [(slot.name,), own_table], places)
 
-    def _keep(self, error: ConfigError) -> None:
-        self.problems.extend(error.problems)
-
     def _problem(
         self, where: str, what: str, mend: str = "", cause: BaseException | None = None
     ) -> None:
         self.problems.append(Problem(where, what, mend, cause))
+
+
+def in_order(problems: Iterable[Problem]) -> list[Problem]:
+    """Sort problems by file and line; those of one place stay as they are."""
+
+    def key(problem: Problem) -> tuple[str, int]:
+        file, _, line = problem.where.rpartition(":")
+        return (file, int(line)) if line.isdecimal() else (problem.where, 0)
+
+    return sorted(problems, key=key)
 
 
 def _slots_of(plugin: Any) -> Iterable[Slot]:

@@ -24,7 +24,7 @@ PREFIX = "KIT_"
 class Setting:
     """One value in force, and `where` it was written: ``kit.toml:12`` or a variable's name."""
 
-    value: Any
+    value: Any = field(repr=False)  # it may be a secret
     where: str
     from_environment: bool = False
 
@@ -36,6 +36,11 @@ class Config:
     settings: dict[Keys, Setting] = field(default_factory=dict)
     folder: Path = Path()
     name: str = ""
+
+    @property
+    def place(self) -> str:
+        """What to call the configuration as a whole in a message."""
+        return self.name or "config"
 
     def tables(self) -> list[str]:
         """Return the names of the top-level tables, in the order in which they were written."""
@@ -65,25 +70,28 @@ def load(source: str | os.PathLike[str] | Mapping[str, Any] | None) -> Config:
         config = Config(folder=path.resolve().parent, name=path.name)
         config.settings.update(_read(path))
         if profile := os.environ.get("KIT_PROFILE"):
-            config.settings.update(_read(path.with_name(f"{path.stem}.{profile}{path.suffix}")))
+            other = path.with_name(f"{path.stem}.{profile}{path.suffix}")
+            mend = f"KIT_PROFILE={profile} asks for it: write it, or unset that variable."
+            config.settings.update(_read(other, mend))
     config.settings.update(_from_environment(config))
     return config
 
 
-def _read(path: Path) -> dict[Keys, Setting]:
+def _read(
+    path: Path, mend: str = "Write one, name another file, or start from a recipe: kit new NAME"
+) -> dict[Keys, Setting]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
         data = tomllib.loads(text)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError([_unreadable(path, error)]) from error
+        raise ConfigError([_unreadable(path, error, mend)]) from error
     lines = {keys: f"{path.name}:{line}" for keys, line in _lines(text)}
     return dict(_flatten(data, lines, path.name))
 
 
-def _unreadable(path: Path, error: Exception) -> Problem:
+def _unreadable(path: Path, error: Exception, mend: str) -> Problem:
     match error:
         case FileNotFoundError():
-            mend = "Write one, name another file, or start from a recipe: kit new NAME"
             return Problem(str(path), f"there is no such file in {path.resolve().parent}.", mend)
         case IsADirectoryError():
             return Problem(str(path), "is a folder, not a file.", f"Name the file: {path}/kit.toml")
@@ -95,11 +103,17 @@ def _unreadable(path: Path, error: Exception) -> Problem:
                 r"^(.*?) \(at (?:line (\d+), column (\d+)|(end) of document)\)", str(error)
             )
             reason = found[1] if found else str(error)
+            reason = re.sub(r"\(('.*'),?\)", lambda m: f"[{_dotted_from(m[1])}]", reason)
             line = f":{found[2]}" if found and found[2] else ""
             column = f" (column {found[3]})" if found and found[3] else " (at the end)"
-            return Problem(f"{path}{line}", f"is not valid TOML: {reason}{column}.", "See toml.io.")
+            mend = "Text stands in quotes, names of tables in [brackets]; see https://toml.io."
+            return Problem(f"{path}{line}", f"is not valid TOML: {reason}{column}.", mend)
     reason = error.strerror if isinstance(error, OSError) else error
     return Problem(str(path), f"cannot be read: {reason}.", "Check who owns it and its mode.")
+
+
+def _dotted_from(names: str) -> str:
+    return names.replace("', '", ".").strip("'")
 
 
 def _flatten(
@@ -118,7 +132,7 @@ def _lines(text: str) -> Iterator[tuple[Keys, int]]:
     """Yield each table and key of a TOML text with the number of its line."""
     table: Keys = ()
     for number, line in enumerate(text.splitlines(), 1):
-        if header := re.match(r"\s*\[\[?([^\[\]]+)\]", line):
+        if header := re.match(r"\s*\[\[?([^\[\]]+)\]\]?\s*(?:#.*)?$", line):
             table = _dotted(header[1])
             yield table, number
         elif key := re.match(r"""\s*((?:[\w-]+|"[^"]*"|'[^']*'|\s*\.\s*)+?)\s*=""", line):

@@ -6,7 +6,8 @@ declares a `Database` of its own.
 
 Text is compared, ordered and kept unique by code points, so case, accents and trailing blanks
 count; only the lookups with an i ignore case. PostgreSQL and MariaDB read what is committed when a
-statement starts (READ COMMITTED); in SQLite units of work take turns.
+statement starts (READ COMMITTED); in SQLite units of work take turns. PostgreSQL has to be built
+with ICU, as it is by default.
 """
 
 from __future__ import annotations
@@ -55,8 +56,8 @@ class Database:
     - `returning` says that an insert returns the id, `orders_nulls` that NULLs need a place.
     - `arguments` are for the driver's ``connect``; `setup` and then `settings` make a new
       connection ready (``{statement}`` and ``{lock}`` are timeouts in milliseconds).
-    - `meaning` turns an error of the driver into ours; `aborted` tells whether an error has ended
-      the transaction of a connection.
+    - `meaning` turns an error of the driver into ours; `ended` tells, where the driver knows,
+      that the transaction of a connection is gone or can only be rolled back.
     """
 
     name: str
@@ -80,7 +81,7 @@ class Database:
     returning: bool = False
     orders_nulls: bool = False
     meaning: Callable[[BaseException], KitError | None]
-    aborted: Callable[[Any], bool] = lambda connection: False
+    ended: Callable[[Any], bool] = lambda connection: False
     arguments: Callable[[Timeouts], dict[str, Any]]
     setup: Callable[[Any], None]
     settings: tuple[str, ...] = ()
@@ -210,7 +211,7 @@ def _setup_postgresql(connection: Any) -> None:
 
 
 def _sqlite_meaning(error: BaseException) -> KitError | None:
-    import sqlite3
+    sqlite3 = SQLITE.load()
 
     if isinstance(error, sqlite3.IntegrityError):
         return _conflict()
@@ -223,20 +224,21 @@ def _sqlite_meaning(error: BaseException) -> KitError | None:
 
 
 def _postgresql_meaning(error: BaseException) -> KitError | None:
-    import psycopg
+    psycopg = POSTGRESQL.load()
 
     state = getattr(error, "sqlstate", None) or ""
     if state[:2] == "23" or state in ("40001", "40P01"):
         return _conflict()
     if state[:2] == "22" or isinstance(error, psycopg.DataError):
         return _invalid()
-    if not state or state[:2] in ("08", "53", "57", "58", "55", "28", "3D"):
-        return _away() if isinstance(error, psycopg.Error) else None
-    return None
+    if not isinstance(error, psycopg.Error):
+        return None
+    away = not state or state[:2] in _POSTGRESQL_AWAY or state == "25006"
+    return _away() if away else None
 
 
 def _mariadb_meaning(error: BaseException) -> KitError | None:
-    import pymysql
+    pymysql = MARIADB.load()
 
     code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
     if code == 1213 or isinstance(error, pymysql.IntegrityError):
@@ -262,11 +264,15 @@ def _away() -> Unavailable:
 
 # busy, locked, no memory, interrupted, I/O error, full, cannot open, not a database
 _SQLITE_AWAY = {5, 6, 7, 9, 10, 13, 14, 26}
+# connection, login, no database, resources, not ready or locked, cancelled, system; and read-only
+_POSTGRESQL_AWAY = {"08", "28", "3D", "53", "55", "57", "58"}
 # too many connections, access, unknown database, shutdown, lock wait, timeouts, lost, read-only
 _MARIADB_AWAY = {
     *(1040, 1044, 1045, 1049, 1053, 1129, 1130, 1152, 1158, 1159, 1160, 1161, 1184, 1203, 1205),
     *(1226, 1290, 1317, 1698, 1836, 1927, 1969, 3024, 2002, 2003, 2006, 2013, 2014, 2055),
 }
+
+_IDLE, _IN_ERROR = 0, 3
 
 SQLITE = Database(
     name="SQLite",
@@ -295,6 +301,7 @@ SQLITE = Database(
     begin_waits=True,
     lock="",
     meaning=_sqlite_meaning,
+    ended=lambda connection: not connection.in_transaction,
     arguments=lambda timeouts: {"check_same_thread": False},
     setup=_setup_sqlite,
     settings=(
@@ -329,7 +336,7 @@ POSTGRESQL = Database(
     returning=True,
     orders_nulls=True,
     meaning=_postgresql_meaning,
-    aborted=lambda connection: connection.info.transaction_status == 3,
+    ended=lambda connection: connection.pgconn.transaction_status in (_IDLE, _IN_ERROR),
     arguments=lambda timeouts: {
         "connect_timeout": math.ceil(timeouts.connect_timeout),
         "tcp_user_timeout": math.ceil(timeouts.statement_timeout * 1000),

@@ -43,7 +43,7 @@ class Problem:
 class ConfigError(Exception):
     """Everything that is wrong with a configuration or an application, reported at once.
 
-    `problems` holds the single mistakes, in the order in which they were found.
+    `problems` holds the single mistakes, those of a configuration by file and line.
     """
 
     def __init__(self, problems: Iterable[Problem]) -> None:

@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.http import parse_accept_header
 from werkzeug.wrappers import Response
 
-from kit.answers import SECURITY_HEADERS, STATUS_LINES, Answer, response
+from kit.answers import SECURITY_HEADERS, STATUS_LINES, Answer, Header, response
 from kit.errors import KitError, Unavailable
 from kit.plans import Environ, Plan
 
@@ -95,13 +95,16 @@ def _log(environ: Environ, error: Exception, status: int, request_id: str) -> No
     )
 
 
-def _headers(error: Exception) -> list[tuple[str, str]]:
+def _headers(error: Exception, request_id: str) -> list[Header]:
     """Return the headers that belong to an exception: Allow, Retry-After and the like."""
+    headers = [("Cache-Control", "no-store")]
+    if request_id:
+        headers.append(("X-Request-Id", request_id))
     if isinstance(error, Unavailable):
-        return [("Retry-After", str(error.retry_after))]
+        headers.append(("Retry-After", str(error.retry_after)))
     if isinstance(error, HTTPException):
-        return [h for h in error.get_headers() if h[0].lower() != "content-type"]
-    return []
+        headers += [h for h in error.get_headers() if h[0].lower() != "content-type"]
+    return headers
 
 
 def _own(answer: Answer, status: int, error: Exception, request_id: str) -> Answer:
@@ -109,10 +112,7 @@ def _own(answer: Answer, status: int, error: Exception, request_id: str) -> Answ
     line, headers, body = answer
     if line.startswith("200"):
         line = STATUS_LINES[status]
-    headers += _headers(error)
-    if request_id:
-        headers.append(("X-Request-Id", request_id))
-    return line, headers, body
+    return line, [*headers, *_headers(error, request_id)], body
 
 
 def _standard(environ: Environ, error: Exception, status: int, request_id: str) -> Answer:
@@ -126,10 +126,7 @@ def _standard(environ: Environ, error: Exception, status: int, request_id: str) 
         detail = str(error) or detail
     kind, body = _rendered(environ, line, status, detail, request_id)
     headers = [*SECURITY_HEADERS, ("Content-Type", kind), ("Content-Length", str(len(body)))]
-    headers += _headers(error)
-    if request_id:
-        headers.append(("X-Request-Id", request_id))
-    return line, headers, [body]
+    return line, [*headers, *_headers(error, request_id)], [body]
 
 
 def _is_stock(error: HTTPException) -> bool:

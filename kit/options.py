@@ -78,5 +78,12 @@ class DatabaseURL(str):
         return cls(text)
 
     def shown(self) -> str:
-        """Return the URL with its password hidden."""
-        return re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:<secret>@", self)
+        """Return the text with its password hidden, even if it is no proper URL."""
+        text = re.sub(r"(password=)[^&]*", r"\1<secret>", self)
+        credentials, at, host = text.rpartition("@")
+        scheme, slashes, user = credentials.rpartition("://")
+        name, colon, _ = user.partition(":")
+        return f"{scheme}{slashes}{name}{colon and ':<secret>'}{at}{host}"
+
+    def __repr__(self) -> str:
+        return repr(self.shown())

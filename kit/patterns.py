@@ -28,8 +28,8 @@ class Converter:
     """How one kind of parameter is matched, read and written.
 
     `regex` matches the whole text; it has no capturing groups, does not match the empty text, and
-    sets no flags for the whole, or ValueError is raised. `parse` makes the value and may raise ValueError, which is a 404.
-    `slashes` says that it may match more than one segment.
+    sets no flags for the whole, or ValueError is raised. `parse` makes the value and may raise
+    ValueError, which is a 404. `slashes` says that it may match more than one segment.
     """
 
     regex: str
@@ -185,7 +185,8 @@ def _literal(text: str) -> str:
 def _parameter(name: str, kind: str, converters: Mapping[str, Converter]) -> Parameter:
     if kind not in converters:
         raise ValueError(
-            f"no converter {kind!r}.{nearest(kind, converters)} Converters are: {listing(converters)}"
+            f"no converter {kind!r}.{nearest(kind, converters)}"
+            f" Converters are: {listing(converters)}"
         )
     if not (name.isidentifier() and name.isascii()):
         raise ValueError(f"{name!r} is no name for a parameter: write for example <int:id>")

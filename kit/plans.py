@@ -45,7 +45,9 @@ def compile_plan(
     given = set(given)
     where = where or place(handler)
     wanted = _wanted(handler, providers, given, where)
-    order = providers.order(wanted, given, where)
+    adding = {name for name, one in providers.all.items() if "response_headers" in one.needs}
+    # Opened first is closed last: a session is saved after the database has committed.
+    order = providers.order(sorted(wanted, key=lambda n: n not in adding), given, where)
     if providers.problems:
         return _unusable
     constants = {p.name: providers.value(p.name) for p in order if p.scope == "app"}

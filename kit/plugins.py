@@ -48,6 +48,8 @@ def load_object(path: str) -> Any:
     """
     module, _, name = path.partition(":")
     target = importlib.import_module(module)
+    if name and not hasattr(target, name):
+        raise AttributeError(f"module {module!r} has no {name!r}.{nearest(name, vars(target))}")
     return getattr(target, name) if name else target
 
 
@@ -97,7 +99,8 @@ class Plugins:
                     problems.append(
                         Problem(
                             f"plug-in {name!r}",
-                            f"implements {caller.name!r}, which is no hook.{nearest(caller.name, specs)}",
+                            f"implements {caller.name!r}, which is no hook."
+                            f"{nearest(caller.name, specs)}",
                             f"Hooks are: {listing(specs)}.",
                         )
                     )

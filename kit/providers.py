@@ -178,14 +178,18 @@ class Providers:
             self._values[name] = value
         return self._values[name]
 
-    def replaced(self, values: Mapping[str, Any]) -> Providers:
-        """Return a copy in which `values` stand for the providers of these names."""
+    def replaced(self, values: Mapping[str, Any], anew: Iterable[str] = ()) -> Providers:
+        """Return a copy in which `values` stand for the providers of these names.
+
+        It shares the values that are made already, except those in `anew` and what needs them.
+        """
         copy = Providers(self._hints)
         copy.all = {name: one for name, one in self.all.items() if name not in values}
         for name, value in values.items():
             copy.constant(name, value, "override")
+        changed = {*values, *anew}
         for name, value in self._values.items():
-            if name not in values and not self._depends(name, set(values)):
+            if name not in changed and not self._depends(name, changed):
                 copy._values[name] = value
         return copy
 

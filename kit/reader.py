@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
@@ -18,10 +19,18 @@ from kit.options import DatabaseURL, Duration, Secret, Size
 
 T = TypeVar("T")
 _WORDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
+_FOUND = {
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    list: "a list",
+    dict: "a table",
+}
 _PLAIN = {
     Duration: "a duration such as '30 minutes'",
     Size: "a size such as '16 MiB'",
-    DatabaseURL: "a database URL",
+    DatabaseURL: "a database URL such as 'sqlite:///app.db'",
     Path: "a path",
     Secret: "text",
 }
@@ -80,10 +89,12 @@ class Reader:
             return cls(**arguments)
         except (ValueError, TypeError) as error:
             table = list(tables)[-1]
-            first = next((s.where for t in tables for _, s in self.config.below(*t)), "")
-            self.problems.append(
-                Problem(first, f"[{'.'.join(table)}] is refused by {cls.__name__}: {error}")
-            )
+            below = [(rest, s.where) for t in tables for rest, s in self.config.below(*t)]
+            words = set(re.findall(r"\w+", str(error)))
+            named = [where for rest, where in below if len(rest) == 1 and rest[0] in words]
+            where = next(iter([*named, *(where for _, where in below)]), self.config.place)
+            what = f"[{'.'.join(table)}] is refused by {cls.__name__}: {error}"
+            self.problems.append(Problem(where, what, "", error))
             return None
 
     def _setting(self, keys: Keys, hint: Any) -> Setting | None:
@@ -92,8 +103,9 @@ class Reader:
         if setting is None and (get_origin(_bare(hint)) or _bare(hint)) is dict:
             inner = {rest[0]: s for rest, s in self.config.below(*keys) if len(rest) == 1}
             if inner:
-                where = next(iter(inner.values())).where
-                return Setting({name: s.value for name, s in inner.items()}, where)
+                first = next(iter(inner.values()))
+                text = any(s.from_environment for s in inner.values())
+                return Setting({name: s.value for name, s in inner.items()}, first.where, text)
         return setting
 
     def _take(
@@ -101,11 +113,13 @@ class Reader:
     ) -> None:
         try:
             raw = self._resolved(setting.value)
-            value = convert(raw, hint, self.config.folder, text=setting.from_environment)
-        except (ValueError, LookupError, OSError) as error:
-            found = "" if isinstance(raw_secret(hint), type) else f" = {setting.value!r}"
-            what = f"[{'.'.join(keys[:-1])}] {keys[-1]}{found}: {_reason(error)}"
-            self.problems.append(Problem(setting.where, what, f"Allowed: {describe(hint)}."))
+            text = setting.from_environment or raw is not setting.value
+            value = convert(raw, hint, self.config.folder, text=text)
+        except (ValueError, LookupError) as error:
+            shown = "" if raw_secret(hint) else f" = {setting.value!r}"
+            what = f"[{'.'.join(keys[:-1])}] {keys[-1]}{shown}: {error}"
+            mend = error.mend if isinstance(error, _MissingError) else f"Allowed: {describe(hint)}."
+            self.problems.append(Problem(setting.where, what, mend))
             return
         arguments[name] = value
         self.values.append(Value(keys, value, setting.where))
@@ -116,14 +130,17 @@ class Reader:
             if value.startswith("env:"):
                 name = value.removeprefix("env:")
                 if name not in os.environ:
-                    raise LookupError(f"the environment variable {name} is not set")
+                    raise _MissingError(
+                        f"the environment variable {name} is not set", f"Set {name}."
+                    )
                 return os.environ[name]
             if value.startswith("file:"):
                 file = self.config.folder / value.removeprefix("file:")
                 try:
                     return file.read_text(encoding="utf-8").strip()
                 except OSError as error:
-                    raise LookupError(f"{file.name} cannot be read: {error.strerror}") from error
+                    what = f"the file {file} cannot be read: {error.strerror}"
+                    raise _MissingError(what, "Write that file, or name another one.") from error
         return value
 
     def _default(self, option: dataclasses.Field[Any]) -> Any:
@@ -133,9 +150,10 @@ class Reader:
         return self.config.folder / value if isinstance(value, Path) else value
 
     def _missing(self, keys: Keys, hint: Any) -> None:
-        where = self.config.name or "config"
+        below = (s.where for n in (-1, 1) for _, s in self.config.below(*keys[:n]))
         what = f"[{'.'.join(keys[:-1])}] lacks {keys[-1]!r}."
-        self.problems.append(Problem(where, what, f"Give it {describe(hint)}."))
+        mend = f"Add: {keys[-1]} = ... with {describe(hint)}."
+        self.problems.append(Problem(next(below, self.config.place), what, mend))
 
     def unknown(self, keys: Keys, where: str, allowed: Iterable[str], kind: str = "key") -> None:
         """Record a name that nothing reads."""
@@ -145,15 +163,17 @@ class Reader:
         self.problems.append(Problem(where, what, f"Allowed: {listing(allowed)}."))
 
 
-def raw_secret(hint: Any) -> Any:
-    """Return Secret or DatabaseURL where a field holds one, whose text must not be shown."""
-    return _bare(hint) if _bare(hint) in (Secret, DatabaseURL) else None
+def raw_secret(hint: Any) -> bool:
+    """Say whether a field holds secrets or database URLs, whose text must not be shown."""
+    return any(raw_secret(one) for one in get_args(hint)) or hint in (Secret, DatabaseURL)
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, KeyError):
-        return str(error.args[0])
-    return str(error)
+class _MissingError(LookupError):
+    """What ``env:NAME`` or ``file:PATH`` names is not there."""
+
+    def __init__(self, what: str, mend: str) -> None:
+        super().__init__(what)
+        self.mend = mend
 
 
 def _required(option: dataclasses.Field[Any]) -> bool:
@@ -179,11 +199,17 @@ def describe(hint: Any) -> str:
     if get_origin(hint) is Literal:
         return ", ".join(repr(choice) for choice in get_args(hint))
     if (get_origin(hint) or hint) in (list, tuple):
-        inner = [one for one in get_args(hint) if one is not ...]
+        inner = tuple(one for one in get_args(hint) if one is not ...)
         return f"a list of {describe(inner[0])}" if inner else "a list"
     if (get_origin(hint) or hint) is dict:
-        return "a table"
+        inner = get_args(hint)[1:]
+        return f"a table of {describe(inner[0])}" if inner else "a table"
     return str(getattr(hint, "__name__", hint))
+
+
+def kind_of(value: object) -> str:
+    """Say in words what a value from a config file is."""
+    return _FOUND.get(type(value), type(value).__name__)
 
 
 def convert(value: Any, hint: Any, folder: Path, *, text: bool = False) -> Any:
@@ -195,7 +221,7 @@ def convert(value: Any, hint: Any, folder: Path, *, text: bool = False) -> Any:
     if hint in (list, tuple) or get_origin(hint) in (list, tuple):
         return _converted_list(value, hint, folder, text)
     if hint in (str, Secret, Path, DatabaseURL) and not isinstance(value, str):
-        raise ValueError(f"{type(value).__name__} found, not text")
+        raise ValueError(f"{kind_of(value)} found, not text")
     parsers: dict[Any, Callable[[Any], Any]] = {
         str: str,
         Secret: Secret,
@@ -209,16 +235,19 @@ def convert(value: Any, hint: Any, folder: Path, *, text: bool = False) -> Any:
     try:
         return msgspec.convert(value, hint, strict=not text)
     except msgspec.ValidationError as error:
-        raise ValueError(f"{type(value).__name__} found, not {describe(hint)}") from error
+        if get_origin(hint) is Literal and isinstance(value, str):
+            close = nearest(value, [str(choice) for choice in get_args(hint)])
+            raise ValueError(f"not one of the choices.{close}") from error
+        raise ValueError(f"{kind_of(value)} found, not {describe(hint)}") from error
 
 
 def _measured(cls: type[Duration] | type[Size], value: Any, text: bool) -> Any:
     if isinstance(value, str) and not (text and value.strip().isdecimal()):
         return cls.parse(value)
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        raise ValueError(f"{type(value).__name__} found, not {_PLAIN[cls]}")
-    if float(value) < 0:
-        raise ValueError("must not be negative")
+        raise ValueError(f"{kind_of(value)} found, not {_PLAIN[cls]}")
+    if not 0 <= float(value) < float("inf"):
+        raise ValueError("must not be negative or endless")
     return cls(value)
 
 
@@ -226,7 +255,7 @@ def _converted_list(value: Any, hint: Any, folder: Path, text: bool) -> Any:
     if text and isinstance(value, str):
         value = [part.strip() for part in value.split(",") if part.strip()]
     if not isinstance(value, list):
-        raise ValueError(f"{type(value).__name__} found, not {describe(hint)}")
+        raise ValueError(f"{kind_of(value)} found, not {describe(hint)}")
     inner = [one for one in get_args(hint) if one is not ...] or [str]
     made = [convert(one, inner[0], folder, text=text) for one in value]
     return tuple(made) if (get_origin(hint) or hint) is tuple else made

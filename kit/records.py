@@ -221,6 +221,8 @@ class _Reading:
                 "it has no field for the id that the store gives",
                 "Add as its last field: id: int | None = None",
             )
+        if set(default) == {"id"}:
+            self.mistake("it has no field but id", "Add what it is to store")
         for item in fields:
             if not item.init:
                 self.mistake("it is no parameter of the class", "Take init=False away", item.name)

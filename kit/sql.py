@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
 from kit.databases import Database
@@ -21,6 +21,10 @@ from kit.statements import FOLDED, PATTERNS, Condition, Convert, Prepared, State
 FAILED_BEFORE = (
     "an operation failed before in this unit of work."
     " Put what may fail into `with store.savepoint():`"
+)
+ENDED_BEFORE = (
+    "the transaction was ended by an error, or by a commit or rollback of the native handle."
+    " Put what may fail into a savepoint, and leave the end to the unit of work"
 )
 COMPARE = {"exact": "=", "ne": "<>", "lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
 
@@ -220,13 +224,16 @@ class SQLUnit:
         except BaseException:
             if not self.broken:
                 self._failed = False
-                self._run(f"ROLLBACK TO SAVEPOINT {name}", ())
+                with suppress(Exception):  # a deadlock may have ended it all: the unit has failed
+                    self._run(f"ROLLBACK TO SAVEPOINT {name}", ())
             raise
 
     def commit(self) -> None:
         """Keep what was done; raise KitError where part of it failed and nobody took notice."""
-        if (self._failed and self._changed) or self._database.aborted(self._connection):
+        if self._failed and self._changed:
             raise KitError(f"nothing was stored: {FAILED_BEFORE}")
+        if not self._failed and self._database.ended(self._connection):
+            raise KitError(f"nothing was stored: {ENDED_BEFORE}")
         try:
             self.end()
         except Exception as error:

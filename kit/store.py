@@ -227,17 +227,19 @@ def _reader(table: Table, decode: Sequence[Convert | None]) -> Callable[[Sequenc
         for position, (column, convert) in enumerate(zip(table.columns, decode, strict=True))
         if convert or column.enum
     ]
-    names = [item.name for item in fields(record) if item.kw_only]
-    fixed = len(table.columns) - len(names)
+    names = [column.name for column in table.columns]
+    by_name = any(item.kw_only for item in fields(record))
 
     def read(row: Sequence[Any]) -> Any:
         values = list(row)
         for position, convert in converts:
             if values[position] is not None:
                 values[position] = convert(values[position])
-        return record(*values[:fixed], **dict(zip(names, values[fixed:], strict=True)))
+        if by_name:
+            return record(**dict(zip(names, values, strict=True)))
+        return record(*values)
 
-    return read if converts or names else lambda row: record(*row)
+    return read if converts or by_name else lambda row: record(*row)
 
 
 def _decoder(column: Column, convert: Convert | None) -> Convert:

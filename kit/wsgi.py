@@ -18,12 +18,16 @@ from kit.errors import ConfigError
 
 
 def load() -> App:
-    """Return the application, started; mistakes are printed, and end the process."""
+    """Return the application, started; mistakes are printed, and end the process.
+
+    Its exit code is 3, by which a worker of gunicorn says that it cannot boot: the master then
+    ends as well. After any other it would start workers for ever.
+    """
     try:
         app = Project(Path(os.environ.get("KIT_CONFIG", "kit.toml"))).started()
     except ConfigError as error:
         print_problems(error, traceback=bool(os.environ.get("KIT_TRACEBACK")))
-        sys.exit(2)
+        sys.exit(3)
     atexit.register(app.stop)
     return app
 

@@ -12,10 +12,11 @@ What a fenced block is for shows in its language and its caption:
   The folder and exported variables are kept from command to command. A server (`SERVERS`) stays
   until the next one starts, or the page ends, and gets a free port in place of 8000.
 - ``python`` and ``pycon`` without caption: statements that are executed, and a session whose
-  output is compared. The page is one process, from the last file that it wrote on.
+  output is compared. What stands between two files or commands is one process.
 - ``text``: nothing to execute (what a browser shows, a diagram). There is no other exception.
 
-``pip install`` runs as it stands, but with no index: what it asks for has to be there already.
+``pip install`` runs as it stands, but without an index: what it asks for has to be there already.
+What it builds from a folder of the page goes to a place of its own, which the page can import from.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ import signal
 import socket
 import subprocess
 import sys
+import sysconfig
 import time
 import tomllib
 from collections.abc import Iterator
@@ -115,6 +117,7 @@ class Reader:
         self.log = folder.parent / f"{folder.name}.log"
         self.status = 0
         self.python: list[Block] = []
+        prefix = folder.parent / f"{folder.name}.installed"
         self.environ = {
             name: value
             for name, value in os.environ.items()
@@ -123,7 +126,10 @@ class Reader:
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "PORT": str(self.port),
             "PIP_NO_INDEX": "1",
+            "PIP_NO_BUILD_ISOLATION": "0",  # pip reads it the other way round
+            "PIP_PREFIX": str(prefix),
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+            "PYTHONPATH": sysconfig.get_path("purelib", vars={"base": str(prefix)}),
             "PYTHONDONTWRITEBYTECODE": "1",
             "COLUMNS": "100",
             "NO_COLOR": "1",
@@ -146,14 +152,16 @@ class Reader:
         """Do what one block says."""
         if block.language in NOT_CODE:
             return
+        if block.language in ("python", "pycon") and not block.file:
+            self.python.append(block)
+            return
+        self.execute()
         if block.language == "console":
             self.commands(block)
         elif block.language == "diff":
             self.edit(block)
         elif block.file:
             self.write(block)
-        elif block.language in ("python", "pycon"):
-            self.execute(block)
         else:
             raise DocError(f"{block.where}: nobody can execute this {block.language!r} block")
 
@@ -186,20 +194,20 @@ class Reader:
 
     def _wrote(self, file: Path, block: Block) -> None:
         self.written[file] = block
-        self.python.clear()
         if file.suffix == ".toml":
             try:
                 tomllib.loads(file.read_text("utf-8"))
             except tomllib.TOMLDecodeError as error:
                 raise DocError(f"{block.where}: {error}") from error
 
-    def execute(self, block: Block) -> None:
-        """Execute statements after those that the page has shown since it last wrote a file."""
-        self.python.append(block)
+    def execute(self) -> None:
+        """Execute the statements since the last file or command."""
         program = _PROGRAM.format(blocks=[(b.language, b.text, b.where) for b in self.python])
-        done = self._run([sys.executable, "-W", "error", "-c", program])
-        if done.returncode:
-            raise DocError(f"{block.where}:\n{block.text}\ngave:\n{done.stdout}")
+        if self.python:
+            self.python.clear()
+            done = self._run([sys.executable, "-W", "error", "-c", program])
+            if done.returncode:
+                raise DocError(done.stdout)
 
     def commands(self, block: Block) -> None:
         """Run the commands of a block, and compare their output."""
@@ -291,6 +299,7 @@ class Reader:
 
     def finish(self) -> None:
         """Import every Python file that the page wrote, each in the folder that it is in."""
+        self.execute()
         self.stop()
         for file, block in self.written.items():
             if file.suffix != ".py" or not file.exists():

@@ -24,6 +24,7 @@ from sqlalchemy import (
     create_engine,
     event,
 )
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
@@ -89,11 +90,15 @@ class SQLAlchemyUnit(sql.SQLUnit):
 
     def close(self) -> None:
         """Roll back what is open; give the connection back, or away where it is broken."""
-        if self._session is not None:
-            self._session.close()
-        if self.broken:
-            self._pooled.invalidate()
-        self._pooled.close()
+        try:
+            if self._session is not None:
+                self._session.close()
+        except SQLAlchemyError:
+            self.broken = True
+        finally:
+            if self.broken:
+                self._pooled.invalidate()
+            self._pooled.close()
 
 
 class SQLAlchemyPersistence:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable
 from typing import Any
 
 import click
@@ -68,14 +67,10 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; mistakes are shown without a traceback, and exit with 2."""
-        return _guarded(lambda: super(Commands, self).invoke(ctx), ctx)
-
-
-def _guarded(run: Callable[[], Any], ctx: click.Context) -> Any:
-    try:
-        return run()
-    except ConfigError as error:
-        raise Mistake(error, traceback=ctx.meta.get("kit.traceback", False)) from error
+        try:
+            return super().invoke(ctx)
+        except ConfigError as error:
+            raise Mistake(error, traceback=ctx.meta.get("kit.traceback", False)) from error
 
 
 def _contributed(ctx: click.Context) -> dict[str, click.Command]:

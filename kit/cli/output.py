@@ -47,13 +47,11 @@ def _worth_a_look(problem: Problem) -> bool:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return rows as aligned columns under their names; columns of numbers go to the right."""
+    """Return rows as aligned columns under their names; numbers go to the right."""
+    rows = list(rows)
     cells = [[str(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(head, *cells, strict=True)]
-    right = [
-        bool(cells) and all(row[n].replace(".", "").isdecimal() for row in cells)
-        for n in range(len(head))
-    ]
+    right = [isinstance(cell, (int, float)) for cell in (rows[0] if rows else head)]
 
     def line(row: Sequence[str]) -> str:
         aligned = [

@@ -31,6 +31,8 @@ class SessionsOptions:
     is called `cookie`; it is HttpOnly always, and with `secure` (switch it on wherever there is
     https) it is sent over https only, under a name with the prefix ``__Host-`` as long as `path`
     and `domain` permit that. Without `domain` only the host that set the cookie gets it back.
+    `same_site` says whether it comes with requests from other sites: ``"Lax"`` with links to this
+    site, ``"Strict"`` never, ``"None"`` always, which needs `secure`.
     """
 
     lifetime: Duration = _HALF_A_DAY
@@ -68,8 +70,8 @@ class SessionStore(Protocol):
 
     A component may have these class attributes too. ``key_form`` is a regular expression for its
     keys; without it they are the kernel's ids, `SESSION_ID`, and a cookie that does not match
-    never gets here. ``lacks`` says which capabilities of `kit.contracts.SessionsContract` it
-    cannot have, and why. A ``close`` method is called when the application stops.
+    never gets here. ``lacks`` says which capabilities of the slot's contract it cannot have, and
+    why. A ``close`` method is called when the application stops.
     """
 
     def load(self, key: str) -> bytes | None:

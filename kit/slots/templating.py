@@ -62,8 +62,8 @@ class Templating(Protocol):
       code that the template called, pass unchanged.
     - Any number of threads may render at the same time.
 
-    `kit.contracts.TemplatingContract` proves it, clause by clause. An engine that cannot do
-    everything says so in ``lacks``.
+    `kit.contracts.templating.TemplatingContract` proves it, clause by clause. An engine that
+    cannot do everything says so in ``lacks``.
     """
 
     def render(self, name: str, values: Mapping[str, object], block: str | None = None) -> str:

@@ -77,7 +77,7 @@ def telephone(store):
 def page(session, store, render):
     """Render the page with all contacts; the form shows `values`, and `errors` beside them."""
 
-    def page(values=None, errors=None):
+    def show(values=None, errors=None):
         return render(
             "contacts.html",
             contacts=store.find(Contact, order_by="id"),
@@ -86,7 +86,7 @@ def page(session, store, render):
             errors=errors or {},
         )
 
-    return page
+    return show
 
 
 @app.get("/")

@@ -42,17 +42,22 @@ class Target:
 
 @dataclass(frozen=True)
 class Row:
-    """One case: the median and the least time of each competitor, in the unit of the table."""
+    """One case: the median and the least time of each competitor, in the unit of the table.
+
+    ``ratios[ours][other]`` is the median of the ratios of each round, which is steadier than the
+    ratio of the medians when the machine is faster in some rounds than in others.
+    """
 
     name: str
     medians: dict[str, float]
     least: dict[str, float]
+    ratios: dict[str, dict[str, float]]
     targets: list[Target] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Table:
-    """The figures of one theme; ratios are the time of each of `ours` to each other one."""
+    """The figures of one theme, with the competitors that are ours."""
 
     name: str
     title: str
@@ -76,10 +81,10 @@ def say(text: str) -> None:
 
 
 def ratio_target(row: Row, ours: str, peer: str, limit: float, *, below: bool = False) -> Target:
-    """Demand at most `limit` times the median of `peer`, or less than that with `below`."""
-    ratio = row.medians[ours] / row.medians[peer]
+    """Demand at most `limit` times the time of `peer`, or less than that with `below`."""
+    ratio = row.ratios[ours][peer]
     met = ratio < limit if below else ratio <= limit
-    return Target(f"{'<' if below else '<='} {limit:.2f} x {peer}", f"{ratio:.2f}", met)
+    return Target(f"{ours} {'<' if below else '<='} {limit:.2f} x {peer}", f"{ratio:.2f}", met)
 
 
 def interleave(batches: Mapping[str, Batch], rounds: int) -> dict[str, list[float]]:
@@ -98,11 +103,20 @@ def interleave(batches: Mapping[str, Batch], rounds: int) -> dict[str, list[floa
     return samples
 
 
-def row(name: str, samples: Mapping[str, list[float]], scale: float) -> Row:
+def row(
+    name: str, samples: Mapping[str, list[float]], scale: float, ours: Iterable[str] = ()
+) -> Row:
     """Make a row of samples in seconds; `scale` turns them into the unit of the table."""
     medians = {one: statistics.median(times) * scale for one, times in samples.items()}
     least = {one: min(times) * scale for one, times in samples.items()}
-    return Row(name, medians, least)
+    return Row(name, medians, least, {one: _paired(samples, one) for one in ours})
+
+
+def _paired(samples: Mapping[str, list[float]], ours: str) -> dict[str, float]:
+    return {
+        name: statistics.median(a / b for a, b in zip(samples[ours], times, strict=True))
+        for name, times in samples.items()
+    }
 
 
 def cpu_time(work: Callable[[], object]) -> float:
@@ -117,26 +131,20 @@ def number(value: float) -> str:
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
-def ratios(row: Row, ours: str) -> dict[str, float]:
-    """Return the time of `ours` to that of each competitor."""
-    return {name: row.medians[ours] / value for name, value in row.medians.items()}
-
-
 def text(table: Table, *, styled: bool) -> str:
     """Return a table as text, `styled` for a terminal."""
     columns = list(dict.fromkeys(name for row in table.rows for name in row.medians))
-    first = max((len(name) + 4 for name in [*(row.name for row in table.rows), *table.ours]))
+    first = max(len(name) + 4 for name in [*(row.name for row in table.rows), *table.ours])
     widths = [max(len(name), 7) + 2 for name in columns]
 
     def line(head: str, cells: Iterable[str]) -> str:
         padded = (cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
         return (head.ljust(first) + "".join(padded)).rstrip()
 
-    lines = [f"{table.title} ({table.unit})", line("", columns)]
+    lines = [f"{table.name.capitalize()}: {table.title} ({table.unit})", line("", columns)]
     for row in table.rows:
         lines.append(line(row.name, [_cell(row.medians, name) for name in columns]))
-        for ours in table.ours if len(row.medians) > 1 else ():
-            found = ratios(row, ours) if ours in row.medians else {}
+        for ours, found in row.ratios.items():
             lines.append(line(f"  {ours} / ", [_cell(found, name) for name in columns]))
         lines += [f"  {_verdict(target, styled=styled)}" for target in row.targets]
     return "\n".join(lines + [f"  note: {note}" for note in table.notes])

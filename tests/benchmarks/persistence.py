@@ -2,8 +2,10 @@
 
 Each case is one request's unit of work, from the pool to the commit. Every peer is written in its
 customary form: a Session, an atomic block or a transaction for each unit, and a connection that
-is kept. Rounds of all competitors alternate; the table shows medians in microseconds of CPU time
-and, for each store, the ratio to each peer.
+is kept. "20 updates" finds twenty records, changes them all and saves them at once.
+
+Rounds of all competitors alternate; the table shows medians in microseconds of CPU time and, for
+each store, the ratio to each peer.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ def measure(effort: Effort) -> Table:
     for case in CASES:
         say(f"requests: {case.name}")
         rows.append(_timed(case, apps, effort))
-    title = f"Requests: CPU time of one, median of {effort.rounds} interleaved rounds"
+    title = f"CPU time of each, median of {effort.rounds} interleaved rounds"
     return Table("requests", title, "microseconds", [OURS], rows, notes)
 
 
@@ -53,7 +53,7 @@ def _timed(case: Case, apps: Apps, effort: Effort) -> Row:
         name: batch(both[case.sessions], case.prepare(both[case.sessions]), effort.batch_seconds)
         for name, both in apps.items()
     }
-    timed = row(case.name, interleave(batches, effort.rounds), 1e6)
+    timed = row(case.name, interleave(batches, effort.rounds), 1e6, [OURS])
     if case.name in HALF and "Falcon" in apps:
         timed.targets.append(ratio_target(timed, OURS, "Falcon", 0.5))
     elif case.name not in HALF:

@@ -248,6 +248,7 @@ class CommitsAtOnce(Wrapped):
 
 class TestP22(Broken):
     component_class = units(CommitsAtOnce)
+    database = replace(SQLITE, ended=lambda connection: False)
 
 
 class Unsaved(Wrapped):
@@ -327,7 +328,7 @@ class ReadsSlowly(Wrapped):
 
 class TestP29(Broken):
     component_class = units(ReadsSlowly)
-    database = replace(SQLITE, begin="SELECT 1")
+    database = replace(SQLITE, begin="SELECT 1", ended=lambda connection: False)
 
 
 class Leaks(Wrapped):

@@ -64,9 +64,7 @@ def make() -> tuple[App, App]:
             "django.middleware.csrf.CsrfViewMiddleware",
             "django.middleware.clickjacking.XFrameOptionsMiddleware",
         ],
-        TEMPLATES=[
-            {"BACKEND": "django.template.backends.jinja2.Jinja2", "DIRS": [str(TEMPLATES)]}
-        ],
+        TEMPLATES=[{"BACKEND": "django.template.backends.jinja2.Jinja2", "DIRS": [str(TEMPLATES)]}],
     )
     django.setup()
     app = get_wsgi_application()

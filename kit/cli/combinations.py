@@ -1,0 +1,124 @@
+"""The combinations that `kit matrix` tries: which components and values, by slot and key."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+from kit.cli.catalogue import Catalogue
+from kit.components import Component
+from kit.config import Config
+from kit.errors import ConfigError, Problem, listing, nearest
+from kit.options import DatabaseURL
+
+Axes = Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Combination:
+    """One component for each slot, and further values by key (``persistence.url``)."""
+
+    components: dict[str, str]
+    values: dict[str, str]
+
+    def labels(self) -> dict[str, str]:
+        """Return what to call it, column by column; passwords are hidden."""
+        return {**self.components, **{k: DatabaseURL(v).shown() for k, v in self.values.items()}}
+
+    def environment(self, config: Config, scratch: Path) -> dict[str, str]:
+        """Return the variables that choose it; SQLite files are put into the folder `scratch`."""
+        chosen = {f"{slot}.use": name for slot, name in self.components.items()} | self.values
+        files = {".".join(keys): _resolved(s.value) for keys, s in config.settings.items()}
+        return {
+            variable(key): _scratched(value, scratch)
+            for key, value in (files | chosen).items()
+            if key in chosen or value.startswith("sqlite:///")
+        }
+
+    def database(self, config: Config) -> str:
+        """Return the URL of the database server that its tests share with others, or nothing."""
+        setting = config.get("persistence", "url")
+        url = self.values.get("persistence.url", _resolved(setting.value) if setting else "")
+        return "" if url.startswith("sqlite:") else url
+
+
+def variable(key: str) -> str:
+    """Return the environment variable that sets a key of kit.toml."""
+    return "KIT_" + "__".join(part.upper().replace("-", "_") for part in key.split("."))
+
+
+def _resolved(value: object) -> str:
+    text = str(value)
+    return os.environ.get(text.removeprefix("env:"), "") if text.startswith("env:") else text
+
+
+def _scratched(value: str, scratch: Path) -> str:
+    """Move the file of a SQLite URL into a folder of its own, so that runs do not meet in it."""
+    if not value.startswith("sqlite:///"):
+        return value
+    return f"sqlite:///{scratch / Path(value).name}"
+
+
+def axes(found: Catalogue, wanted: Sequence[str]) -> dict[str, list[Component]]:
+    """Return the components to try, by slot: of all slots in use, or of those in `wanted`.
+
+    Each of `wanted` is a slot (``templating``), or a slot with names (``templating=jinja2,mako``).
+    """
+    if not wanted:
+        return {slot: _all(found, slot) for slot in found.in_use}
+    chosen = {}
+    for text in wanted:
+        slot, given, names = text.partition("=")
+        if slot not in found.slots:
+            raise _unknown("slot", slot, found.slots, text)
+        known = {one.name: one for one in _all(found, slot)}
+        for name in names.split(",") if given else ():
+            if name not in known:
+                raise _unknown("component", name, known, text)
+        chosen[slot] = [known[name] for name in (names.split(",") if given else known)]
+    return chosen
+
+
+def _all(found: Catalogue, slot: str) -> list[Component]:
+    return [one for one in found.each() if one.slot == slot]
+
+
+def _unknown(kind: str, name: str, known: Mapping[str, object], text: str) -> ConfigError:
+    what = f"there is no {kind} {name!r}.{nearest(name, known)}"
+    return ConfigError([Problem(f"--slot {text}", what, f"There are: {listing(known)}.")])
+
+
+def variations(texts: Sequence[str]) -> dict[str, list[str]]:
+    """Read ``key=value,value`` for each of `texts`."""
+    found = {}
+    for text in texts:
+        key, given, values = text.partition("=")
+        if not given or "." not in key:
+            what = "is not of the form slot.option=value,value."
+            raise ConfigError([Problem(f"--vary {text}", what)])
+        found[key] = values.split(",")
+    return found
+
+
+def combinations(
+    found: Catalogue, chosen: Mapping[str, Sequence[Component]], varied: Axes
+) -> Iterator[Combination]:
+    """Yield every combination of the installed components and the values of options.
+
+    A value of a component's own option is varied only where that component is in use.
+    """
+    there = [[one.name for one in chosen[slot] if one.version() is not None] for slot in chosen]
+    for names in product(*there):
+        components = dict(zip(chosen, names, strict=True))
+        in_use = found.in_use | components
+        keys = [key for key in varied if _applies(key, in_use)]
+        for values in product(*(varied[key] for key in keys)):
+            yield Combination(components, dict(zip(keys, values, strict=True)))
+
+
+def _applies(key: str, in_use: Mapping[str, str]) -> bool:
+    slot, *rest = key.split(".")
+    return len(rest) < 2 or in_use.get(slot) == rest[0]

@@ -1,0 +1,43 @@
+"""``kit explain``: what is in force, and where it came from."""
+
+from __future__ import annotations
+
+import os
+from itertools import groupby
+
+import click
+
+from kit.assembly import Stack
+from kit.cli.options import project_options
+from kit.cli.output import table
+from kit.cli.project import Project
+
+
+@click.command("explain")
+@project_options
+def command(project: Project) -> None:
+    """Show each slot with its component, and every value in force with where it came from.
+
+    Secrets and passwords are hidden.
+
+    \b
+    Example:
+        KIT_PROFILE=production kit explain
+    """
+    stack = project.stack()
+    profile = os.environ.get("KIT_PROFILE")
+    click.echo(f"{project.path}{f' with profile {profile}' if profile else ''}\n")
+    click.echo(_slots(stack))
+    for name, values in groupby(stack.values, key=lambda value: value.keys[:-1]):
+        rows = [(value.keys[-1], value.shown(), value.where) for value in values]
+        title = f"[{'.'.join(name)}]"
+        click.echo(f"\n{click.style(title, bold=True)}")
+        click.echo(table(["key", "value", "from"], rows))
+
+
+def _slots(stack: Stack) -> str:
+    rows = []
+    for name in stack.slots:
+        filling = stack.fillings.get(name)
+        rows.append((name, filling.component.name, filling.where) if filling else (name, "-", ""))
+    return table(["slot", "component", "from"], rows)

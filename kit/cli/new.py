@@ -1,0 +1,73 @@
+"""``kit new``: a project of one's own, copied from a recipe."""
+
+from __future__ import annotations
+
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+
+import click
+
+from kit import config as configuration
+from kit.cli.catalogue import catalogue
+from kit.cli.recipes import recipes
+from kit.cli.secret_files import make_secret_file
+from kit.components import Component
+from kit.config import Config
+from kit.errors import ConfigError, Problem, listing, nearest
+
+_LEFT_BEHIND = shutil.ignore_patterns(
+    "__pycache__", ".*_cache", ".venv", "*.db", "*.db-*", "secret.key"
+)
+
+
+@click.command("new")
+@click.argument("name", type=click.Path(path_type=Path))
+@click.option("--recipe", default="contacts", show_default=True, help="The recipe to copy.")
+def command(name: Path, recipe: str) -> None:
+    """Start a project from a recipe: NAME is the folder to make.
+
+    The copy is yours: it needs nothing of where it came from. What exists is never overwritten.
+
+    \b
+    Example:
+        kit new demo --recipe contacts
+    """
+    known = recipes()
+    if recipe not in known:
+        what = f"there is no recipe {recipe!r}.{nearest(recipe, known)}"
+        raise ConfigError([Problem("", what, f"Recipes are: {listing(known)}.")])
+    if name.is_file() or (name.is_dir() and any(name.iterdir())):
+        mend = "Take another name, or move it away: nothing is overwritten."
+        raise ConfigError([Problem(str(name), "is there already.", mend)])
+    _copy(known[recipe], name)
+    config = configuration.load(name / "kit.toml")
+    click.echo(f"Copied the recipe {recipe} to {name}.")
+    if secret := make_secret_file(config):
+        click.echo(f"Made {name / secret.name}, a secret key of your own (mode 0600).")
+    click.echo(_next_steps(name, config))
+
+
+def _copy(recipe: Path, folder: Path) -> None:
+    try:
+        shutil.copytree(recipe, folder, ignore=_LEFT_BEHIND, dirs_exist_ok=True)
+    except OSError as error:
+        raise ConfigError([Problem(str(folder), f"cannot be written: {error}.")]) from error
+
+
+def _next_steps(folder: Path, config: Config) -> str:
+    tests = (folder / "tests").is_dir()
+    missing = [one.install or one.library for one in _missing(config)]
+    if tests and not find_spec("pytest"):
+        missing.append("pytest")
+    steps = [f"cd {folder}", "kit run", *(["python -m pytest"] if tests else [])]
+    if missing:
+        steps.insert(1, "pip install " + " ".join(f'"{name}"' for name in missing))
+    return "Next:" + "".join(f"\n    {step}" for step in steps)
+
+
+def _missing(config: Config) -> list[Component]:
+    """Return the components that the project uses and whose libraries are not installed."""
+    found = catalogue(config)
+    used = [found.components[slot].get(name) for slot, name in found.in_use.items()]
+    return [one for one in used if one is not None and one.version() is None]

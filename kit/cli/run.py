@@ -1,0 +1,186 @@
+"""``kit run``: a development server, with reload and debugger only when asked for."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import click
+
+from kit.app import App
+from kit.cli.options import project_options
+from kit.cli.output import print_problems
+from kit.cli.project import Project
+from kit.cli.secret_files import make_secret_file
+from kit.errors import ConfigError, Problem
+from kit.gateway import WSGI
+
+_CHANGED = 3  # the exit code by which the process under a reloader asks for a new one
+_SOCKET = "WERKZEUG_SERVER_FD"
+
+
+@click.command("run")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8000,
+    show_default=True,
+    envvar="PORT",
+    show_envvar=True,
+    help="The port to listen on; 0 takes any free one.",
+)
+@click.option("--reload", is_flag=True, help="Start anew when a file of the project changes.")
+@click.option("--debug", is_flag=True, help="Show a debugger on errors; on loopback hosts only.")
+@project_options
+def command(project: Project, host: str, port: int, reload: bool, debug: bool) -> None:
+    """Serve the application for development.
+
+    The address and the stack are printed first. For production use a production server, such as
+    gunicorn with kit.wsgi:application.
+
+    \b
+    Example:
+        kit run --port 9000 --reload
+    """
+    if debug and not _is_loopback(host):
+        what = f"the debugger runs any code for anybody who reaches {host}."
+        raise ConfigError([Problem("--debug", what, "Use it on 127.0.0.1, ::1 or localhost.")])
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    if reload and _SOCKET not in os.environ:
+        _supervise(_listen(host, port))
+    elif reload:
+        _reloading(project, host, debug)
+    else:
+        with _started(project, debug) as app, _listen(host, port) as listener:
+            _serve(project, app, host, listener, debug)
+
+
+@contextmanager
+def _started(project: Project, debug: bool) -> Iterator[App]:
+    """Start the application, and stop it at the end."""
+    if made := make_secret_file(project.config):
+        click.echo(f"Made {made.name}, a secret key for development (mode 0600).")
+    project.app.debug = debug or project.app.debug
+    app = project.started()
+    try:
+        yield app
+    finally:
+        app.stop()
+
+
+def _serve(project: Project, app: App, host: str, listener: socket.socket, debug: bool) -> None:
+    from werkzeug.serving import make_server
+
+    wsgi, pin = _debugged(app) if debug else (app, "")
+    number = listener.fileno()
+    handler = _handler()
+    server = make_server(host, 0, wsgi, threaded=True, request_handler=handler, fd=number)
+    name = f"[{host}]" if ":" in host else host
+    click.echo(f"{project.config.folder.name} on http://{name}:{server.port} (Ctrl-C stops it)")
+    click.echo(_stack(app))
+    if pin:
+        click.echo(f"  debugger PIN {pin}")
+    sys.stdout.flush()
+    server.serve_forever()
+
+
+def _stack(app: App) -> str:
+    fillings = app.stack.fillings
+    width = max(map(len, app.stack.slots))
+    lines = []
+    for name in app.stack.slots:
+        component = fillings[name].component if name in fillings else None
+        text = f"{component.name} {component.version() or ''}" if component else "-"
+        lines.append(f"  {name.ljust(width)}  {text}".rstrip())
+    return "\n".join(lines)
+
+
+def _debugged(app: App) -> tuple[WSGI, str]:
+    from werkzeug.debug import DebuggedApplication
+
+    debugged: Any = DebuggedApplication(app, evalex=True, pin_logging=False)
+    return debugged, debugged.pin or ""
+
+
+def _handler() -> Any:
+    """Return a request handler that logs one plain line for each request."""
+    from werkzeug.serving import WSGIRequestHandler
+
+    class Handler(WSGIRequestHandler):
+        def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+            line = self.requestline.translate(self._control_char_table)
+            click.echo(f"{self.log_date_time_string()}  {int(code)}  {line}", err=True)
+
+    return Handler
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise ConfigError([_deaf(host, port, error)]) from error
+
+
+def _deaf(host: str, port: int, error: OSError) -> Problem:
+    """Say why there is no listening on an address."""
+    if error.errno == errno.EADDRINUSE:
+        mend = f"Stop the program that has it, or take another port: kit run --port {port + 1}"
+        return Problem("", f"port {port} of {host} is in use.", mend)
+    if error.errno == errno.EACCES:
+        return Problem("", f"port {port} needs privileges.", "Take one from 1024 on.")
+    what = f"cannot listen on {host}, port {port}: {error.strerror}."
+    return Problem("", what, "Use an address of this machine, such as 127.0.0.1.")
+
+
+def _supervise(listener: socket.socket) -> None:
+    """Run this command again in a process below, anew whenever it asks for that."""
+    listener.set_inheritable(True)
+    marks = {"WERKZEUG_RUN_MAIN": "true", _SOCKET: str(listener.fileno())}
+    code = _CHANGED
+    while code == _CHANGED:
+        arguments = [sys.executable, *sys.orig_argv[1:]]
+        process = subprocess.Popen(arguments, env=os.environ | marks, close_fds=False)
+        try:
+            code = process.wait()
+        except BaseException:
+            process.terminate()
+            process.wait()
+            raise
+    sys.exit(code)
+
+
+def _reloading(project: Project, host: str, debug: bool) -> None:
+    """Serve in a thread until a file changes; after a mistake wait for its correction."""
+    from werkzeug.serving import run_with_reloader
+
+    listener = socket.socket(fileno=int(os.environ[_SOCKET]))
+    with ExitStack() as stack:
+
+        def serve() -> None:
+            try:
+                if project.config.get("templating", "use"):
+                    os.environ.setdefault("KIT_TEMPLATING__RELOAD", "true")
+                app = stack.enter_context(_started(project, debug))
+                _serve(project, app, host, listener, debug)
+            except ConfigError as error:
+                print_problems(error)
+                click.echo("Waiting for a change.", err=True)
+
+        run_with_reloader(serve, extra_files=[str(project.path)])

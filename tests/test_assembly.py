@@ -1,0 +1,446 @@
+"""Assembly: what a config file picks, and everything that is said when it cannot be had."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from kit import App, Component, ConfigError, Slot, hookimpl
+from kit.plugins import plugin_of
+
+TABLES = "app, limits, persistence, routing, sessions, templating"
+
+
+@pytest.fixture
+def problems(tmp_path, monkeypatch):
+    """Check the application of a config file, and return its problems as texts."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def problems(text: str, **plugins: object) -> list[str]:
+        Path("kit.toml").write_text(text, encoding="utf-8")
+        with pytest.raises(ConfigError) as error:
+            App("kit.toml", plugins=plugins).check()
+        assert str(error.value) == "\n".join(map(str, error.value.problems))
+        return [str(problem) for problem in error.value.problems]
+
+    return problems
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """Write a module of the application."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def write(name: str, text: str) -> None:
+        (tmp_path / f"{name}.py").write_text(text)
+        monkeypatch.delitem(sys.modules, name, raising=False)
+
+    return write
+
+
+class Engine(Protocol):
+    def run(self) -> str: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineOptions:
+    level: int = 1
+
+    def __post_init__(self) -> None:
+        if self.level > 9:
+            raise ValueError("level is at most 9")
+
+
+class Runs:
+    def __init__(self, options: EngineOptions) -> None:
+        self.options = options
+
+    def run(self) -> str:
+        return f"level {self.options.level}"
+
+
+class Raises:
+    def __init__(self) -> None:
+        raise RuntimeError("no fuel")
+
+
+class Lame:
+    pass
+
+
+ENGINE = Slot(name="engine", protocol=Engine, options=EngineOptions)
+
+
+def engines(*components: Component) -> object:
+    """A plug-in with the slot ``engine`` and components for it."""
+    return plugin_of(kit_slots=lambda: [ENGINE], kit_components=lambda: list(components))
+
+
+def component(name: str, factory: object, **more: str) -> Component:
+    return Component(slot="engine", name=name, factory=factory, **more)
+
+
+def test_the_defaults_are_a_stack_with_a_router_and_nothing_else():
+    stack = App().stack
+    assert {name: f.component.name for name, f in stack.fillings.items()} == {"routing": "werkzeug"}
+    assert set(stack.slots) == {"routing", "templating", "persistence", "sessions"}
+    assert stack.app.debug is False
+    assert stack.limits.body == 2_500_000
+
+
+def test_a_mapping_picks_components_like_a_file(tmp_path):
+    app = App(
+        {"routing": {"use": "ffroute"}, "templating": {"use": "mako", "folder": str(tmp_path)}}
+    )
+    fillings = app.stack.fillings
+    assert (fillings["routing"].component.name, fillings["templating"].component.name) == (
+        "ffroute",
+        "mako",
+    )
+
+
+def test_an_unknown_table_is_shown_with_the_nearest(problems):
+    assert problems('[templatng]\nuse = "jinja2"\n') == [
+        "kit.toml:2: [templatng]: unknown table. Did you mean 'templating'?\n"
+        f"    Allowed: {TABLES}."
+    ]
+
+
+def test_an_unknown_table_without_keys_is_not_overlooked(problems):
+    assert problems("\n[sesions]\n") == [
+        f"kit.toml:2: [sesions]: unknown table. Did you mean 'sessions'?\n    Allowed: {TABLES}."
+    ]
+
+
+def test_a_key_outside_of_tables_is_an_error(problems):
+    assert problems("debug = true\n") == [
+        "kit.toml:1: 'debug' stands outside of a table.\n    Put it below one of:"
+        " [app], [limits], [persistence], [routing], [sessions], [templating]."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"), [('templating = "mako"', "text"), ("[[templating]]", "a list")]
+)
+def test_something_else_in_the_place_of_a_table_is_an_error(problems, text, found):
+    assert problems(f"{text}\n") == [
+        f"kit.toml:1: 'templating' is {found}, not a table.\n"
+        "    Write a line [templating], and its keys below that."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (
+            "[app]\ndebugg = true\n",
+            "kit.toml:2: [app] debugg: unknown key. Did you mean 'debug'?\n"
+            "    Allowed: debug, import, plugins, secret_key.",
+        ),
+        (
+            "[limits]\nbdy = 1\n",
+            "kit.toml:2: [limits] bdy: unknown key. Did you mean 'body'?\n"
+            "    Allowed: body, field, fields.",
+        ),
+        (
+            '[templating]\nuse = "mako"\nfoldr = "x"\nfolder = "."\n',
+            "kit.toml:3: [templating] foldr: unknown key. Did you mean 'folder'?\n"
+            "    Allowed: folder, reload, use.",
+        ),
+        (
+            '[templating]\nuse = "jinja2"\nfolder = "."\n[templating.jinja2]\ntrim_block = true\n',
+            "kit.toml:5: [templating.jinja2] trim_block: unknown key."
+            " Did you mean 'trim_blocks'?\n"
+            "    Allowed: extensions, folder, lstrip_blocks, reload, trim_blocks.",
+        ),
+        (
+            '[templating]\nuse = "mako"\nfolder = "."\n[templating.jinja]\nfolder = "x"\n',
+            "kit.toml:5: [templating] jinja: unknown component. Did you mean 'jinja2'?\n"
+            "    Allowed: jinja2, mako.",
+        ),
+    ],
+)
+def test_an_unknown_key_is_shown_with_the_nearest(problems, text, problem):
+    assert problems(text) == [problem]
+
+
+def test_options_of_a_component_that_is_not_in_use_are_kept_aside(tmp_path):
+    App(
+        {
+            "templating": {
+                "use": "mako",
+                "folder": str(tmp_path),
+                "jinja2": {"folder": "x", "anything": 1},
+            }
+        }
+    ).check()
+
+
+@pytest.mark.parametrize(
+    ("use", "wrong"),
+    [
+        ("'jinja'", "no component of that name. Did you mean 'jinja2'?"),
+        ("'Jinja2'", "no component of that name. Did you mean 'jinja2'?"),
+        ("'xyz'", "no component of that name."),
+        ("''", "no component of that name."),
+        ("3", "no component of that name."),
+    ],
+)
+def test_an_unknown_component_is_shown_with_the_nearest(problems, use, wrong):
+    assert problems(f"[templating]\nuse = {use}\n") == [
+        f"kit.toml:2: [templating] use = {use}: {wrong}\n"
+        '    Allowed: jinja2, mako, or "module:name" from the application.'
+    ]
+
+
+def test_a_component_of_another_slot_is_named_with_that_slot(problems):
+    assert problems('[templating]\nuse = "sqlalchemy"\n') == [
+        "kit.toml:2: [templating] use = 'sqlalchemy': it fills the slot 'persistence'.\n"
+        '    Allowed: jinja2, mako, or "module:name" from the application.'
+    ]
+
+
+def test_options_without_a_component_ask_for_one(problems):
+    assert problems('[persistence]\nurl = "sqlite:///x.db"\n') == [
+        "kit.toml:2: [persistence] does not say which component to use.\n"
+        '    Add: use = "..." with one of: peewee, sqlalchemy.'
+    ]
+
+
+def test_a_required_option_is_asked_for_in_its_table(problems):
+    assert problems('[persistence]\nuse = "peewee"\n') == [
+        "kit.toml:2: [persistence] lacks 'url'.\n"
+        "    Add: url = ... with a database URL such as 'sqlite:///app.db'."
+    ]
+
+
+def test_a_wrong_type_is_shown_with_what_is_allowed(problems):
+    assert problems('[limits]\nfields = "many"\n') == [
+        "kit.toml:2: [limits] fields = 'many': text found, not a whole number\n"
+        "    Allowed: a whole number."
+    ]
+
+
+def test_a_short_secret_key_is_refused_without_showing_it(problems):
+    [problem] = problems('[app]\ndebug = true\nsecret_key = "hunter2"\n')
+    assert problem == (
+        "kit.toml:3: [app] is refused by AppOptions: secret_key is shorter than 32 characters;"
+        ' make one with: python -c "import secrets; print(secrets.token_urlsafe(32))"'
+    )
+
+
+def test_a_missing_secret_names_its_variable(problems, monkeypatch):
+    monkeypatch.delenv("SECRET_KEY", raising=False)
+    assert problems('[app]\nsecret_key = "env:SECRET_KEY"\n') == [
+        "kit.toml:2: [app] secret_key: the environment variable SECRET_KEY is not set\n"
+        "    Set SECRET_KEY."
+    ]
+
+
+def test_a_component_that_needs_a_secret_key_says_how_to_set_it(problems):
+    [problem] = problems('[sessions]\nuse = "itsdangerous"\n')
+    assert problem.startswith(
+        "kit.toml:2: [sessions]: nothing provides 'secret_key'. Set it:"
+        ' [app] secret_key = "env:SECRET_KEY" (or "file:secret.key").\n'
+    )
+
+
+def test_a_missing_library_names_the_pip_line(problems, module):
+    module("needs_turbo", "import turbo_that_nobody_has\n\nclass Turbo:\n    pass\n")
+    turbo = component(
+        "turbo", "needs_turbo:Turbo", library="turbo-that-nobody-has", install="framekit[turbo]"
+    )
+    assert problems('[engine]\nuse = "turbo"\n', own=engines(turbo)) == [
+        "kit.toml:2: [engine] use = 'turbo':"
+        " the library 'turbo-that-nobody-has' is not installed.\n"
+        '    pip install "framekit[turbo]"'
+    ]
+
+
+def test_the_import_error_of_a_missing_library_is_chained(module):
+    module("needs_turbo", "import turbo_that_nobody_has\n")
+    turbo = component("turbo", "needs_turbo:Turbo", library="turbo-that-nobody-has")
+    with pytest.raises(ConfigError) as error:
+        App({"engine": {"use": "turbo"}}, plugins={"own": engines(turbo)})
+    assert isinstance(error.value.__cause__, ModuleNotFoundError)
+    assert error.value.__cause__.name == "turbo_that_nobody_has"
+
+
+def test_an_adapter_that_fails_on_import_is_shown_with_its_error(problems, module):
+    module("adapter_with_a_bug", "1 / 0\n")
+    buggy = component("buggy", "adapter_with_a_bug:Buggy", library="pluggy", install="framekit")
+    assert problems('[engine]\nuse = "buggy"\n', own=engines(buggy)) == [
+        "kit.toml:2: [engine] use = 'buggy': cannot be imported:"
+        ' ZeroDivisionError: division by zero\n    pip install "framekit"'
+    ]
+
+
+def test_two_plugins_with_one_component_are_both_named(problems):
+    ours, theirs = component("x", Runs), component("x", Lame)
+    more = plugin_of(kit_components=lambda: [theirs])
+    assert problems('[engine]\nuse = "x"\n', a=engines(ours), b=more) == [
+        "plug-ins 'a' and 'b' both give 'x' for slot 'engine'.\n    Take one of them out."
+    ]
+
+
+def test_two_plugins_with_one_slot_are_both_named(problems):
+    assert problems("", a=engines(), b=engines()) == [
+        "plug-ins 'a' and 'b' both declare slot 'engine'.\n    Take one of them out."
+    ]
+
+
+def test_options_that_the_class_rejects_are_shown_with_its_reason(problems):
+    runs = component("x", Runs)
+    assert problems('[engine]\nuse = "x"\nlevel = 11\n', own=engines(runs)) == [
+        "kit.toml:3: [engine.x] is refused by EngineOptions: level is at most 9"
+    ]
+
+
+def test_a_factory_that_raises_is_shown_and_chained():
+    with pytest.raises(ConfigError) as error:
+        App({"engine": {"use": "x"}}, plugins={"own": engines(component("x", Raises))}).check()
+    assert str(error.value) == (
+        "config: component 'x' of slot 'engine' could not be made: RuntimeError: no fuel"
+    )
+    assert isinstance(error.value.__cause__, RuntimeError)
+
+
+def test_a_factory_that_raises_is_shown_with_its_line(problems):
+    raises = component("x", Raises)
+    assert problems('\n[engine]\nuse = "x"\n', own=engines(raises)) == [
+        "kit.toml:3: component 'x' of slot 'engine' could not be made: RuntimeError: no fuel"
+    ]
+
+
+def test_a_component_without_the_methods_of_its_slot_is_refused(problems):
+    assert problems('[engine]\nuse = "x"\n', own=engines(component("x", Lame))) == [
+        f"kit.toml:2: component 'x' of slot 'engine' lacks run of {__name__}.Engine.\n"
+        "    Write them, or choose another component."
+    ]
+
+
+def test_a_plugin_that_is_not_there_is_shown_with_the_error_of_its_import(problems):
+    assert problems('[app]\nplugins = ["no_such_plugin"]\n') == [
+        "kit.toml:2: [app] plugins: 'no_such_plugin' is no installed plug-in. As a module it"
+        " cannot be imported: ModuleNotFoundError: No module named 'no_such_plugin'\n"
+        "    Installed plug-ins: none; or name a module of the application."
+    ]
+
+
+def test_a_plugin_that_fails_on_import_is_shown_and_chained(tmp_path, module):
+    module("plugin_with_a_bug", "raise RuntimeError('half-written')\n")
+    with pytest.raises(ConfigError) as error:
+        App({"app": {"plugins": ["plugin_with_a_bug"]}})
+    assert "cannot be imported: RuntimeError: half-written" in str(error.value)
+    assert isinstance(error.value.__cause__, RuntimeError)
+
+
+def test_a_module_of_the_application_may_be_a_plugin(module):
+    module(
+        "own_plugin",
+        "from kit import hookimpl, provider\n"
+        "@provider(scope='app')\n"
+        "def answer():\n"
+        "    return 42\n"
+        "@hookimpl\n"
+        "def kit_providers():\n"
+        "    return [answer]\n",
+    )
+    assert App({"app": {"plugins": ["own_plugin"]}}).call(lambda answer: answer) == 42
+
+
+def test_a_plugin_that_is_listed_twice_counts_once(module):
+    module("own_plugin", "from kit import hookimpl\nthis = __import__('own_plugin')\n")
+    app = App({"app": {"plugins": ["own_plugin", "own_plugin", "own_plugin:this"]}})
+    named = [name for name, _ in app.stack.plugins.manager.list_name_plugin()]
+    assert named.count("own_plugin") == 1
+
+
+def test_a_class_of_the_application_fills_a_slot(problems, module, tmp_path):
+    module(
+        "my_adapters",
+        "from kit.slots.templating import TemplatingOptions\n"
+        "class Plain:\n"
+        "    def __init__(self, options: TemplatingOptions):\n"
+        "        self.folder = options.folder\n"
+        "    def render(self, name, values, block=None):\n"
+        "        return (self.folder / name).read_text().format(**values)\n"
+        "    def render_string(self, source, values):\n"
+        "        return source.format(**values)\n",
+    )
+    (tmp_path / "hi.txt").write_text("hello {name}")
+    app = App({"templating": {"use": "my_adapters:Plain", "folder": str(tmp_path)}})
+    assert app.call(lambda render: render("hi.txt", name="Ada")) == "hello Ada"
+
+
+def test_a_component_of_the_application_may_be_described_in_full(module):
+    module(
+        "my_engines",
+        "from kit import Component\n"
+        "class Runs:\n"
+        "    def run(self):\n"
+        "        return 'yes'\n"
+        "quick = Component(slot='engine', name='quick', factory='my_engines:Runs')\n",
+    )
+    app = App({"engine": {"use": "my_engines:quick"}}, plugins={"own": engines()})
+    assert app.call(lambda engine: engine.run()) == "yes"
+
+
+def test_a_class_that_is_not_there_is_shown_with_the_nearest(problems, module, tmp_path):
+    module("my_engines", "class Runs:\n    pass\n")
+    assert problems('[engine]\nuse = "my_engines:Run"\n', own=engines()) == [
+        "kit.toml:2: [engine] use = 'my_engines:Run' cannot be imported: AttributeError:"
+        " module 'my_engines' has no 'Run'. Did you mean 'Runs'?\n"
+        f"    It is looked for where Python was started and, by the command kit, in {tmp_path}."
+    ]
+
+
+def test_a_component_of_the_application_for_another_slot_is_refused(problems, module):
+    module(
+        "my_engines",
+        "from kit import Component\n"
+        "quick = Component(slot='engine', name='quick', factory='my_engines:Runs')\n",
+    )
+    assert problems('[routing]\nuse = "my_engines:quick"\n', own=engines()) == [
+        "kit.toml:2: [routing] use = 'my_engines:quick': it fills the slot 'engine'.\n"
+        "    Move it to [engine]."
+    ]
+
+
+def test_all_problems_are_reported_at_once_by_line(problems, monkeypatch):
+    monkeypatch.setenv("KIT_LIMITS__FIELDS", "many")
+    found = problems(
+        '[persistence]\nuse = "sqlalchemi"\n'
+        '[app]\ndebugg = true\nplugins = ["no_such_plugin"]\n'
+        '[limits]\nbody = "big"\n'
+        '[templating]\nuse = "mako"\nfolder = "nowhere"\nreload = "often"\n'
+        "[sesions]\nlifetime = 5\n"
+    )
+    assert [problem.split(" ")[0] for problem in found] == [
+        "environment",
+        *(f"kit.toml:{line}:" for line in (2, 4, 5, 7, 11, 13)),
+    ]
+
+
+def test_a_mistake_in_a_plugin_does_not_hide_those_of_the_file(problems):
+    @hookimpl
+    def kit_stat(app: App) -> None:
+        """Not a hook."""
+
+    wrong = plugin_of()
+    wrong.kit_stat = kit_stat
+    found = problems("[app]\ndebugg = true\n", own=wrong)
+    assert [problem.split(":")[0] for problem in found] == ["kit.toml", "plug-in 'own'"]
+
+
+def test_nothing_shows_the_secret_key():
+    key = "hunter2-" * 5
+    app = App({"app": {"secret_key": key}})
+    assert "hunter2" not in repr(app.stack)
+    assert "hunter2" not in repr(app.config)
+    assert app.call(lambda secret_key: secret_key) == key
