@@ -32,7 +32,7 @@ from kit.contracts.templating import SOURCES
 from kit.options import _BYTES, _SECONDS, Duration, Size
 from kit.plugins import installed, load_entry, load_object
 from kit.reader import describe, raw_secret
-from kit.records import KINDS, Column, Digits
+from kit.slots.persistence.records import KINDS, Column, Digits
 from kit.slots import SHIPPED
 
 ROOT = Path(__file__).resolve().parent.parent

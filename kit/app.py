@@ -23,9 +23,9 @@ from kit.patterns import CONVERTERS, Converter
 from kit.plans import Environ, compile_plan
 from kit.plugins import installed
 from kit.providers import Provider, Providers, parameters, place
-from kit.records import tables
 from kit.requests import Request
 from kit.routes import Routes
+from kit.slots.persistence.records import tables
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from kit.errors import ConfigError
-from kit.records import Digits, Index, References, Table, Unique, tables
+from kit.slots.persistence.records import Digits, Index, References, Table, Unique, tables
 
 
 class Colour(Enum):

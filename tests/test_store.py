@@ -17,10 +17,10 @@ from kit_sqlalchemy.persistence import SQLAlchemyOptions, SQLAlchemyPersistence
 
 from kit.errors import InvalidValue, KitError, RecordNotFound
 from kit.options import DatabaseURL
-from kit.records import Digits, tables
 from kit.slots.persistence import PersistenceOptions, unit_of_work
-from kit.statements import FieldError
-from kit.store import Statements, Store
+from kit.slots.persistence.records import Digits, tables
+from kit.slots.persistence.statements import FieldError
+from kit.slots.persistence.store import Statements, Store
 
 
 class Level(IntEnum):

@@ -10,8 +10,8 @@ import time
 
 import sqlalchemy as sa
 
-from kit.databases import database
 from kit.options import DatabaseURL
+from kit.slots.persistence.databases import database
 
 TIMEOUT = 3  # seconds to wait for a connection, or for the lock of SQLite
 

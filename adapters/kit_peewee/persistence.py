@@ -18,12 +18,11 @@ from typing import Any
 import peewee
 from playhouse import pool
 
-from kit import sql
-from kit.databases import Database, database, location
 from kit.errors import Unavailable
-from kit.records import Table
-from kit.slots.persistence import PersistenceOptions
-from kit.statements import Prepared, Statement
+from kit.slots.persistence import PersistenceOptions, sql
+from kit.slots.persistence.databases import Database, database, location
+from kit.slots.persistence.records import Table
+from kit.slots.persistence.statements import Prepared, Statement
 
 
 @dataclass(frozen=True, kw_only=True)

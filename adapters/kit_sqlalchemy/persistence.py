@@ -28,12 +28,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
-from kit import sql
-from kit.databases import Database, database, location
 from kit.errors import Unavailable
-from kit.records import Table
-from kit.slots.persistence import PersistenceOptions
-from kit.statements import Prepared, Statement
+from kit.slots.persistence import PersistenceOptions, sql
+from kit.slots.persistence.databases import Database, database, location
+from kit.slots.persistence.records import Table
+from kit.slots.persistence.statements import Prepared, Statement
 
 DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "mariadb": "mariadb+pymysql"}
 

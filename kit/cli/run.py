@@ -7,24 +7,20 @@ import ipaddress
 import os
 import signal
 import socket
-import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import click
 
 from kit.app import App
 from kit.cli.options import project_options
-from kit.cli.output import print_problems
 from kit.cli.project import Project
+from kit.cli.reloading import SOCKET, supervise
 from kit.cli.secret_files import make_secret_file
 from kit.errors import ConfigError, Problem
 from kit.gateway import WSGI
-
-_CHANGED = 3  # the exit code by which the process under a reloader asks for a new one
-_SOCKET = "WERKZEUG_SERVER_FD"
 
 
 @click.command("run")
@@ -55,13 +51,13 @@ def command(project: Project, host: str, port: int, reload: bool, debug: bool) -
         what = f"the debugger runs any code for anybody who reaches {host}."
         raise ConfigError([Problem("--debug", what, "Use it on 127.0.0.1, ::1 or localhost.")])
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    if reload and _SOCKET not in os.environ:
-        _supervise(_listen(host, port))
-    elif reload:
-        _reloading(project, host, debug)
-    else:
-        with _started(project, debug) as app, _listen(host, port) as listener:
-            _serve(project, app, host, listener, debug)
+    if reload and SOCKET not in os.environ:
+        with _listen(host, port) as listener:
+            sys.exit(supervise(listener, project.path.parent))
+    if reload and project.config.get("templating", "use"):
+        os.environ.setdefault("KIT_TEMPLATING__RELOAD", "true")
+    with _started(project, debug) as app, _listen(host, port) as listener:
+        _serve(project, app, host, listener, debug)
 
 
 @contextmanager
@@ -131,6 +127,8 @@ def _is_loopback(host: str) -> bool:
 
 
 def _listen(host: str, port: int) -> socket.socket:
+    if SOCKET in os.environ:
+        return socket.socket(fileno=int(os.environ[SOCKET]))
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family)
@@ -147,40 +145,3 @@ def _deaf(host: str, port: int, error: OSError) -> Problem:
         return Problem("", f"port {port} needs privileges.", "Take one from 1024 on.")
     what = f"cannot listen on {host}, port {port}: {error.strerror}."
     return Problem("", what, "Use an address of this machine, such as 127.0.0.1.")
-
-
-def _supervise(listener: socket.socket) -> None:
-    """Run this command again in a process below, anew whenever it asks for that."""
-    listener.set_inheritable(True)
-    marks = {"WERKZEUG_RUN_MAIN": "true", _SOCKET: str(listener.fileno())}
-    code = _CHANGED
-    while code == _CHANGED:
-        arguments = [sys.executable, *sys.orig_argv[1:]]
-        process = subprocess.Popen(arguments, env=os.environ | marks, close_fds=False)
-        try:
-            code = process.wait()
-        except BaseException:
-            process.terminate()
-            process.wait()
-            raise
-    sys.exit(code)
-
-
-def _reloading(project: Project, host: str, debug: bool) -> None:
-    """Serve in a thread until a file changes; after a mistake wait for its correction."""
-    from werkzeug.serving import run_with_reloader
-
-    listener = socket.socket(fileno=int(os.environ[_SOCKET]))
-    with ExitStack() as stack:
-
-        def serve() -> None:
-            try:
-                if project.config.get("templating", "use"):
-                    os.environ.setdefault("KIT_TEMPLATING__RELOAD", "true")
-                app = stack.enter_context(_started(project, debug))
-                _serve(project, app, host, listener, debug)
-            except ConfigError as error:
-                print_problems(error)
-                click.echo("Waiting for a change.", err=True)
-
-        run_with_reloader(serve, extra_files=[str(project.path)])

@@ -38,7 +38,9 @@ _TYPES: dict[Any, Schema] = {
     bool: {"type": "boolean"},
     dict: {"type": "object"},
     DatabaseURL: {"type": "string", "pattern": rf"{_REFERENCE}|^(sqlite|postgresql|mariadb)://"},
-    **{cls: {"type": ["string", "number"], "minimum": 0, **rule} for cls, rule in _MEASURES.items()},
+    **{
+        cls: {"type": ["string", "number"], "minimum": 0, **rule} for cls, rule in _MEASURES.items()
+    },
 }
 
 
@@ -79,7 +81,9 @@ def _slot(slot: Slot, found: Catalogue) -> Schema:
         f" from the application.{f' Without it: {slot.default}.' if slot.default else ''}",
         "anyOf": [{"enum": sorted(names)}, {"type": "string", "pattern": r"^[\w.]+:[\w.]+$"}],
     }
-    own = {one.name: options_schema(_options_class(one, slot), without=slot.options) for one in there}
+    own = {
+        one.name: options_schema(_options_class(one, slot), without=slot.options) for one in there
+    }
     shared = options_schema(slot.options)
     tables = {name: table for name, table in own.items() if table["properties"]}
     made = _object({"use": use, **shared["properties"], **tables})
@@ -120,7 +124,9 @@ def _typed(hint: Any) -> Schema:
     if origin in (Union, types.UnionType):
         return _typed(next(one for one in get_args(hint) if one is not type(None)))
     if origin is Literal:
-        return {"anyOf": [{"enum": list(get_args(hint))}, {"pattern": _REFERENCE, "type": "string"}]}
+        return {
+            "anyOf": [{"enum": list(get_args(hint))}, {"pattern": _REFERENCE, "type": "string"}]
+        }
     if origin in (list, tuple):
         inner = [one for one in get_args(hint) if one is not ...]
         return {"type": "array", "items": _typed(inner[0]) if inner else {}}

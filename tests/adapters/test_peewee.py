@@ -15,9 +15,9 @@ from kit_peewee.persistence import PeeweeOptions, PeeweePersistence
 
 from kit.errors import KitError
 from kit.options import DatabaseURL
-from kit.records import Unique, tables
 from kit.slots.persistence import unit_of_work
-from kit.store import Statements, Store
+from kit.slots.persistence.records import Unique, tables
+from kit.slots.persistence.store import Statements, Store
 
 MODELS = """
 import peewee

@@ -17,9 +17,9 @@ from sqlalchemy.orm import Session
 
 from kit.errors import KitError
 from kit.options import DatabaseURL
-from kit.records import Unique, tables
 from kit.slots.persistence import unit_of_work
-from kit.store import Statements, Store
+from kit.slots.persistence.records import Unique, tables
+from kit.slots.persistence.store import Statements, Store
 
 MODELS = """
 from sqlalchemy import ForeignKey

@@ -17,12 +17,12 @@ import pytest
 from kit_sqlalchemy.persistence import SQLAlchemyOptions, SQLAlchemyPersistence
 
 from kit.contracts.persistence import PersistenceContract
-from kit.databases import MARIADB, SQLITE, Database
 from kit.errors import Conflict, KitError, Unavailable
 from kit.options import DatabaseURL, Duration
-from kit.records import Column, Table
 from kit.slots.persistence import Persistence, Unit
-from kit.statements import Prepared, Statement
+from kit.slots.persistence.databases import MARIADB, SQLITE, Database
+from kit.slots.persistence.records import Column, Table
+from kit.slots.persistence.statements import Prepared, Statement
 
 TYPES = SQLITE.types
 CODECS = SQLITE.codecs

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from kit.errors import KitError, listing, nearest
-from kit.records import Column, Table
+from kit.slots.persistence.records import Column, Table
 
 Operation = Literal["insert", "select", "count", "update", "delete"]
 Convert = Callable[[Any], Any]

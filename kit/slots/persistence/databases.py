@@ -24,8 +24,8 @@ from uuid import UUID
 
 from kit.errors import ConfigError, Conflict, InvalidValue, KitError, Problem, Unavailable
 from kit.options import DatabaseURL
-from kit.records import LONGEST_KEY, Column
-from kit.statements import Convert
+from kit.slots.persistence.records import LONGEST_KEY, Column
+from kit.slots.persistence.statements import Convert
 
 Codec = tuple[Convert | None, Convert | None]
 

@@ -1,7 +1,7 @@
 """SQL for the portable store: what an adapter needs whose library speaks to a database by DB-API.
 
 `compile_statement` and `create` and `drop` write the SQL, `SQLUnit` runs it. What differs between
-databases is in `kit.databases`.
+databases is in `kit.slots.persistence.databases`.
 """
 
 # ruff: noqa: S608 - names come from Python identifiers of records, values are always bound
@@ -13,10 +13,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
-from kit.databases import Database
 from kit.errors import KitError
-from kit.records import Column, Table
-from kit.statements import FOLDED, PATTERNS, Condition, Convert, Prepared, Statement
+from kit.slots.persistence.databases import Database
+from kit.slots.persistence.records import Column, Table
+from kit.slots.persistence.statements import (
+    FOLDED,
+    PATTERNS,
+    Condition,
+    Convert,
+    Prepared,
+    Statement,
+)
 
 FAILED_BEFORE = (
     "an operation failed before in this unit of work."

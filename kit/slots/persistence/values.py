@@ -16,8 +16,8 @@ from typing import Any
 from uuid import UUID
 
 from kit.errors import InvalidValue
-from kit.records import Column
-from kit.statements import Convert
+from kit.slots.persistence.records import Column
+from kit.slots.persistence.statements import Convert
 
 BIGGEST = 2**63 - 1
 LONGEST_PATTERN = 10_000

@@ -11,9 +11,9 @@ from kit.components import Slot
 from kit.options import DatabaseURL, Duration
 from kit.plugins import hookimpl
 from kit.providers import provider
-from kit.records import Table
-from kit.statements import Prepared, Statement
-from kit.store import Statements, Store
+from kit.slots.persistence.records import Table
+from kit.slots.persistence.statements import Prepared, Statement
+from kit.slots.persistence.store import Statements, Store
 
 if TYPE_CHECKING:
     from kit.app import App
@@ -91,7 +91,7 @@ class Persistence(Protocol):
 
     The factory may name ``options``, which is annotated with a subclass of `PersistenceOptions`.
     Connections are opened when they are first needed. For a library on top of DB-API drivers
-    `kit.sql` does most of the work: look at ``kit_peewee/persistence.py``.
+    `kit.slots.persistence.sql` does most of the work: look at ``kit_peewee/persistence.py``.
     """
 
     def create(self, tables: Sequence[Table]) -> None:
@@ -142,7 +142,7 @@ def unit_of_work(persistence: Persistence) -> Iterator[Unit]:
 
 @provider
 def store(unit_of_work: Unit, statements: Statements) -> Store:
-    """Keep records: ``store.find(Contact, age__lt=3)``; see `kit.store.Store`."""
+    """Keep records: ``store.find(Contact, age__lt=3)``; see `kit.slots.persistence.store.Store`."""
     return Store(unit_of_work, statements)
 
 

@@ -25,8 +25,8 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from kit.errors import InvalidValue, KitError, RecordNotFound, listing, nearest
-from kit.records import Column, Table
-from kit.statements import (
+from kit.slots.persistence.records import Column, Table
+from kit.slots.persistence.statements import (
     FOLDED,
     PATTERNS,
     Condition,
@@ -38,7 +38,7 @@ from kit.statements import (
     parse_lookup,
     parse_order,
 )
-from kit.values import BIGGEST, check_count, check_pattern, checker
+from kit.slots.persistence.values import BIGGEST, check_count, check_pattern, checker
 
 if TYPE_CHECKING:
     from kit.slots.persistence import Persistence, Unit
