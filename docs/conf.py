@@ -6,7 +6,7 @@ import kit
 
 project = "Framekit"
 author = "The Framekit authors"
-copyright = "The Framekit authors. BSD-3-Clause"
+project_copyright = "The Framekit authors. BSD-3-Clause"
 version = release = kit.__version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc"]

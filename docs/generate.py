@@ -24,16 +24,18 @@ from typing import Any
 import click
 import pytest
 
-from kit import databases, errors, hookspecs, store
+from kit import hookspecs
 from kit.assembly import KERNEL_TABLES
 from kit.components import Component, Slot
 from kit.contracts import Contract
 from kit.contracts.templating import SOURCES
+from kit.errors import KitError
 from kit.options import _BYTES, _SECONDS, Duration, Size
 from kit.plugins import installed, load_entry, load_object
 from kit.reader import describe, raw_secret
-from kit.slots.persistence.records import KINDS, Column, Digits
 from kit.slots import SHIPPED
+from kit.slots.persistence.databases import DATABASES
+from kit.slots.persistence.records import KINDS, Column, Digits
 
 ROOT = Path(__file__).resolve().parent.parent
 GENERATED = ROOT / "docs" / "reference" / "generated"
@@ -77,9 +79,10 @@ def contract_of(slot: Slot) -> type[Contract] | None:
 
 def clauses(contract: type[Contract]) -> list[tuple[str, str, str]]:
     """Return (number, promise, capability that it asks for) of each clause, by number."""
+    tests: list[tuple[str, Any]] = inspect.getmembers(contract, inspect.isfunction)
     found = [
         (test.__kit_clause__, first_paragraph(test), test.__kit_needs__)
-        for _, test in inspect.getmembers(contract, inspect.isfunction)
+        for _, test in tests
         if hasattr(test, "__kit_clause__")
     ]
     return sorted(found, key=lambda clause: number_of(clause[0]))
@@ -258,28 +261,29 @@ def hook_page() -> str:
 def error_page() -> str:
     """Return the errors of the kit with the status that each ends in."""
 
-    def below(cls: type[errors.KitError]) -> Iterator[type[errors.KitError]]:
+    def below(cls: type[KitError]) -> Iterator[type[KitError]]:
         for sub in sorted(cls.__subclasses__(), key=lambda one: (one.status, one.__name__)):
             if sub.__module__.startswith("kit."):
                 yield sub
                 yield from below(sub)
 
+    known: list[type[KitError]] = [KitError, *below(KitError)]
     rows = [
         (f"`{cls.__name__}`", str(cls.status), f"`{cls.__module__}`", first_paragraph(cls))
-        for cls in (errors.KitError, *below(errors.KitError))
+        for cls in known
     ]
     return table(("exception", "status", "module", "when"), rows)
 
 
 def lookup_page() -> str:
     """Return the table of lookups, which the docstring of the store has."""
-    text = inspect.getdoc(store) or ""
+    text = inspect.getdoc(load_object("kit.slots.persistence.store")) or ""
     return text.partition("\n\n")[2] + "\n"
 
 
 def column_page() -> str:
     """Return the column types of each database by the type of the field."""
-    known = list(databases.DATABASES.values())
+    known = list(DATABASES.values())
     rows = []
     for cls, kind in KINDS.items():
         for length in (None, 40) if kind in ("str", "bytes") else (None,):
@@ -408,7 +412,8 @@ def _column(item: pytest.Function) -> str:
     own = item.cls.__name__.removeprefix("Test") if item.cls else ""
     names = [name.partition(".")[2] for name in installed() if "." in name]
     name = next((name for name in names if own.lower().startswith(name)), own)
-    database = item.callspec.params.get("database_url", "") if hasattr(item, "callspec") else ""
+    given = item.callspec.params if hasattr(item, "callspec") else {}
+    database = str(given.get("database_url", ""))
     rest = SERVERS.get(database, database) or own[len(name) :]
     return f"{name}, {rest}" if rest else name
 

@@ -6,6 +6,8 @@ and compile all of it at start. `App` is where to begin.
 
 from __future__ import annotations
 
+from msgspec import Meta
+
 from kit.app import App
 from kit.components import Component, Slot
 from kit.errors import (
@@ -24,6 +26,7 @@ from kit.providers import provider
 from kit.requests import Request
 from kit.responses import Response, abort, redirect
 from kit.routes import Routes
+from kit.slots.persistence.records import Digits, Index, References, Unique
 
 __version__ = "0.1.0"
 __all__ = [
@@ -32,17 +35,22 @@ __all__ = [
     "ConfigError",
     "Conflict",
     "Converter",
+    "Digits",
+    "Index",
     "InvalidValue",
     "KitError",
+    "Meta",
     "Native",
     "Problem",
     "RecordNotFound",
+    "References",
     "Request",
     "Response",
     "Routes",
     "Slot",
     "TemplateError",
     "Unavailable",
+    "Unique",
     "abort",
     "hookimpl",
     "provider",

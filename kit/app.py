@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
+from importlib.metadata import EntryPoint
 from typing import Any, TypeVar
 
 from werkzeug.datastructures import Headers
@@ -14,18 +15,18 @@ from werkzeug.datastructures import Headers
 from kit import config as configuration
 from kit.answers import Answer
 from kit.assembly import Filling, Stack, assemble
+from kit.components import Component, Slot
 from kit.config import Config
 from kit.dispatch import Dispatch
-from kit.errors import ConfigError, Problem, listing
+from kit.errors import ConfigError, Problem, listing, nearest
 from kit.failures import Failures
 from kit.gateway import WSGI, make_wsgi
-from kit.patterns import CONVERTERS, Converter
+from kit.patterns import CONVERTERS, Converter, Native
 from kit.plans import Environ, compile_plan
 from kit.plugins import installed
 from kit.providers import Provider, Providers, parameters, place
 from kit.requests import Request
 from kit.routes import Routes
-from kit.slots.persistence.records import tables
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -52,7 +53,7 @@ class App(Routes):
         self.converters: dict[str, Converter] = dict(CONVERTERS)
         self.template_globals: dict[str, object] = {}
         self.template_filters: dict[str, Callable[[Any], object]] = {}
-        self._records: list[type] = []
+        self.record_types: list[type] = []
         self._providers: list[Provider] = []
         self._errors: dict[type[BaseException] | int, Callable[..., Any]] = {}
         self._lock = threading.RLock()
@@ -68,24 +69,37 @@ class App(Routes):
     def records(self, *records: type) -> None:
         """Register record types (dataclasses) to be stored."""
         self._open("records")
-        self._records.extend(records)
+        self.record_types.extend(records)
 
-    def error(self, kind: int | type[BaseException]) -> Callable[[F], F]:
-        """Declare that the decorated handler answers for a status or a class of exceptions.
+    def error(self, *kinds: int | type[BaseException]) -> Callable[[F], F]:
+        """Declare that the decorated handler answers for statuses or classes of exceptions.
 
-        It may name ``error``, the exception, beside providers.
+        It may name ``error``, the exception, and ``status`` beside providers. The answer gets
+        that status unless the handler gives one.
         """
         self._open("error")
 
         def declare(handler: F) -> F:
-            self._errors[kind] = handler
+            self._errors.update(dict.fromkeys(kinds, handler))
             return handler
 
         return declare
 
     def _open(self, what: str) -> None:
-        if self._started:
-            raise RuntimeError(f"app.{what} was called after the application had started")
+        if "_assembled" in vars(self):
+            raise RuntimeError(f"app.{what} was called after the application was put together")
+
+    def route(
+        self, pattern: str | Native, methods: Iterable[str] = ("GET",), name: str = ""
+    ) -> Callable[[F], F]:
+        """Declare a route, as `Routes.route` does; too late once the application has started."""
+        self._open("route")
+        return super().route(pattern, methods, name)
+
+    def include(self, other: Routes) -> None:
+        """Include a group of routes; too late once the application has started."""
+        self._open("include")
+        super().include(other)
 
     @cached_property
     def _assembled(self) -> _Assembled:
@@ -170,7 +184,8 @@ class App(Routes):
             yield
         finally:
             with self._lock:
-                self._assembled, self._wsgi = before
+                mine, (self._assembled, self._wsgi) = self._assembled, before
+            mine.providers.close()
 
 
 class _Assembled:
@@ -190,13 +205,17 @@ class _Assembled:
 
     @staticmethod
     def _given(handler: Callable[..., Any]) -> set[str]:
-        return {"error"} & set(parameters(handler))
+        return {"error", "status"} & set(parameters(handler))
 
     def replaced(self, values: Mapping[str, Any]) -> _Assembled:
-        unknown = set(values) - set(self.providers.all)
+        known = self.providers.all
+        unknown = [
+            Problem("override", f"nothing provides {name!r}.{nearest(name, known)}")
+            for name in values
+            if name not in known
+        ]
         if unknown:
-            what = f"override: nothing provides {listing(unknown)}."
-            raise ConfigError([Problem("", what, f"Provided are: {listing(self.providers.all)}.")])
+            raise ConfigError(unknown)
         # A new router, since the old one leads to the plans with what is replaced here.
         return _Assembled(self.app, self.providers.replaced(values, anew=["routing"]))
 
@@ -232,7 +251,6 @@ class _Assembled:
             "app": app,
             "url_for": app.url_for,
             "limits": app.stack.limits,
-            "tables": tables(app._records),
             "template_globals": template_globals,
             "template_filters": template_filters,
         }
@@ -330,17 +348,35 @@ def _lacking(filling: Filling, value: Any) -> list[Problem]:
 def _hints(stack: Stack) -> dict[str, str]:
     """Say for each name that an empty slot would provide how to fill that slot."""
     hints = {"secret_key": 'Set it: [app] secret_key = "env:SECRET_KEY" (or "file:secret.key").'}
-    entries = installed()
+    declared = [
+        component for _, found in stack.plugins.each("kit_components") for component in found
+    ]
     for slot in stack.slots.values():
         if slot.name in stack.fillings:
             continue
-        names = [e.partition(".")[2] for e in entries if e.startswith(f"{slot.name}.")]
-        first = names[0] if names else "module:name"
-        hint = (
-            f"It comes with the slot {slot.name!r}, which is empty: fill it with"
-            f' [{slot.name}] use = "{first}" (or another of: {listing(names)}),'
-            f' and pip install "framekit[{first}]".'
-        )
+        hint = f"It comes with the slot {slot.name!r}, which is empty: "
+        hint += _how_to_fill(slot, declared)
         provided = [getattr(p, "__kit_name__", p.__name__) for p in slot.providers]
         hints.update(dict.fromkeys([slot.name, f"{slot.name}_options", *provided], hint))
     return hints
+
+
+def _how_to_fill(slot: Slot, declared: list[Component]) -> str:
+    """Say which line of a config file fills a slot, and what pip is to be given for it."""
+    entries = {
+        name.partition(".")[2]: entry
+        for name, entry in installed().items()
+        if name.startswith(f"{slot.name}.")
+    }
+    names = sorted({*entries, *(one.name for one in declared if one.slot == slot.name)})
+    first, *others = names or ["module:name"]
+    hint = f'fill it with [{slot.name}] use = "{first}"'
+    if others:
+        hint += f" (or another of: {listing(others)})"
+    if first in entries and _is_ours(entries[first]):
+        hint += f', and pip install "framekit[{first}]"'
+    return f"{hint}."
+
+
+def _is_ours(entry: EntryPoint) -> bool:
+    return entry.dist is not None and entry.dist.name == "framekit"

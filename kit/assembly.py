@@ -242,16 +242,15 @@ class _Assembly:
             return None  # its plug-in failed on import, which is reported
         if isinstance(name, str) and ":" in name:
             return self._own_component(slot, use)
-        others = [
-            of for of, given in [e.split(".", 1) for e in self.entries if "." in e] if given == name
-        ]
-        others += [of for of, given in self.components if given == name]
+        entries = [entry.split(".", 1) for entry in self.entries if "." in entry]
+        others = [of for of, given in [*entries, *self.components] if given == name]
         known = self._names(slot)
-        wrong = (
-            f"it fills the slot {others[0]!r}."
-            if others
-            else f"no component of that name.{nearest(str(name), known)}"
-        )
+        wrong = f"no component of that name.{nearest(str(name), known)}"
+        if slot.name in others:
+            entry = self.entries[f"{slot.name}.{name}"]
+            wrong = f"its plug-in {entry.value!r} gives no such component."
+        elif others:
+            wrong = f"it fills the slot {others[0]!r}."
         self._problem(
             use.where,
             f"[{slot.name}] use = {name!r}: {wrong}",

@@ -91,7 +91,8 @@ class Dispatch:
                 self._problem(route, what, "Use the same names in both.")
         others = self._names.setdefault(route.name, [])
         handlers = {r.handler for e in others for r in e.routes.values() if r.name == route.name}
-        if handlers - {route.handler} and endpoint not in others:
+        unnamed = route.name.endswith("<lambda>")
+        if handlers - {route.handler} and endpoint not in others and not unnamed:
             other = next(r for e in others for r in e.routes.values() if r.name == route.name)
             what = f"a route is named {route.name!r}, and so is another one ({other.where})."
             self._problem(route, what, 'Give one of them a name of its own: name="...".')

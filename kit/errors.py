@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -33,7 +33,7 @@ class Problem:
     where: str
     what: str
     mend: str = ""
-    cause: BaseException | None = None
+    cause: BaseException | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         head = f"{self.where}: {self.what}" if self.where else self.what

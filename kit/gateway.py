@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 from urllib.parse import quote
@@ -12,6 +13,8 @@ from werkzeug.wrappers import Response
 from kit.answers import Answer, Header
 from kit.dispatch import Dispatch
 from kit.plans import Environ
+
+logger = logging.getLogger("kit")
 
 StartResponse = Callable[[str, list[Header]], Any]
 WSGI = Callable[[Environ, StartResponse], Iterable[bytes]]
@@ -78,14 +81,17 @@ def _watched(wsgi: WSGI, failed: Failed, events: Events) -> WSGI:
 
     def watched(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         def start(line: str, headers: list[Header]) -> None:
-            events.finished(environ, int(line[:3]))
+            try:
+                events.finished(environ, int(line[:3]))
+            except Exception:  # what was asked for is done: too late for another answer
+                logger.exception("a plug-in failed in kit_request_finished")
             start_response(line, headers)
 
         try:
             events.started(environ)
         except Exception as error:
             line, headers, body = failed(environ, error)
-            start_response(line, headers)
+            start(line, headers)
             return body
         return wsgi(environ, start)
 

@@ -92,4 +92,7 @@ def kit_request_started(environ: dict[str, Any]) -> None:
 
 @hookspec
 def kit_request_finished(environ: dict[str, Any], status: int) -> None:
-    """Act when the answer's `status` is known, before its body is sent."""
+    """Act when the answer's `status` is known, before its body is sent.
+
+    An exception is logged, and changes nothing about the answer.
+    """

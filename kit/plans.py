@@ -22,6 +22,7 @@ _Arguments = Callable[[Mapping[str, Any]], tuple[Any, ...]]
 _Step = tuple[str, Callable[..., Any], _Arguments, bool, bool]  # is a generator, adds headers
 
 
+_NOTHING: Any = object()
 _NONE: Mapping[str, Callable[[Any], Any]] = {}
 
 
@@ -50,7 +51,9 @@ def compile_plan(
     order = providers.order(sorted(wanted, key=lambda n: n not in adding), given, where)
     if providers.problems:
         return _unusable
-    constants = {p.name: providers.value(p.name) for p in order if p.scope == "app"}
+    constants = providers.constants(p.name for p in order if p.scope == "app")
+    if providers.problems:
+        return _unusable
     call = _caller(handler, wanted)
     steps: list[_Step] = [
         (p.name, p.function, _getter(p.needs), p.is_generator, "response_headers" in p.needs)
@@ -168,7 +171,9 @@ def _with_providers(
                 value = function(*needs(scope))
                 if is_generator:
                     opened.append(value)
-                    value = next(value)
+                    value = next(value, _NOTHING)
+                    if value is _NOTHING:
+                        raise RuntimeError(f"the provider {name!r} ended without a yield")
                 scope[name] = value
             line, headers, body = convert(call(*arguments(scope)))
         except BaseException as error:

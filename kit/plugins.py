@@ -8,6 +8,7 @@ config lists in ``[app] plugins``. Nothing else is imported.
 from __future__ import annotations
 
 import importlib
+import inspect
 from collections.abc import Iterable, Iterator, Sequence
 from importlib import metadata
 from types import SimpleNamespace
@@ -65,6 +66,7 @@ def load_entry(entry: metadata.EntryPoint, where: str) -> Any:
                     f"plug-in {entry.name!r} of {_distribution(entry)} cannot be imported from"
                     f" {entry.value!r}: {type(error).__name__}: {error}",
                     "Reinstall or repair that distribution, or choose another component.",
+                    error,
                 )
             ]
         ) from error
@@ -85,28 +87,26 @@ class Plugins:
         self.manager = pluggy.PluginManager("kit")
         self.manager.add_hookspecs(hookspecs)
         plugins = dict(named)
+        self._check(plugins)
         for name in reversed(_ordered(plugins)):  # pluggy calls the last registered first
             self.manager.register(plugins[name], name=name)
-        self._check(plugins)
+        self.manager.check_pending()
         self.hook: Any = self.manager.hook
 
     def _check(self, plugins: dict[str, Any]) -> None:
-        specs = [name for name in vars(hookspecs) if name.startswith("kit_")]
+        specs = {
+            name: list(inspect.signature(spec).parameters)
+            for name, spec in vars(hookspecs).items()
+            if name.startswith("kit_")
+        }
         problems = []
-        for name in plugins:
-            for caller in self.manager.get_hookcallers(plugins[name]) or ():
-                if not caller.has_spec():
-                    problems.append(
-                        Problem(
-                            f"plug-in {name!r}",
-                            f"implements {caller.name!r}, which is no hook."
-                            f"{nearest(caller.name, specs)}",
-                            f"Hooks are: {listing(specs)}.",
-                        )
-                    )
+        for name, plugin in plugins.items():
+            for hook in dir(plugin):
+                if self.manager.parse_hookimpl_opts(plugin, hook) is not None:
+                    wrong = _wrong_hook(hook, getattr(plugin, hook), specs)
+                    problems += [Problem(f"plug-in {name!r}", *one) for one in wrong]
         if problems:
             raise ConfigError(problems)
-        self.manager.check_pending()
 
     def implemented(self, hook: str) -> bool:
         """Say whether any plug-in implements `hook`."""
@@ -117,6 +117,21 @@ class Plugins:
         for implementation in reversed(getattr(self.hook, hook).get_hookimpls()):
             wanted = {name: arguments[name] for name in implementation.argnames}
             yield implementation.plugin_name, implementation.function(**wanted)
+
+
+def _wrong_hook(name: str, function: Any, specs: dict[str, list[str]]) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with the name or the arguments of a hook, and how to mend it."""
+    if name not in specs:
+        what = f"implements {name!r}, which is no hook.{nearest(name, specs)}"
+        yield what, f"Hooks are: {listing(specs)}."
+        return
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.default is parameter.empty and parameter.name not in specs[name]:
+            yield (
+                f"{name} takes {parameter.name!r}, which is no argument of that hook."
+                f"{nearest(parameter.name, specs[name])}",
+                f"Arguments are: {listing(specs[name])}.",
+            )
 
 
 def _ordered(plugins: dict[str, Any]) -> Sequence[str]:

@@ -8,14 +8,16 @@ what is wrong with them, and makes those of application scope.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, TypeVar, overload
 
 from kit.errors import Problem, listing, nearest
 
 F = TypeVar("F", bound=Callable[..., Any])
 Scope = Literal["app", "request"]
+_NOTHING: Any = object()
 
 
 @overload
@@ -103,6 +105,7 @@ class Providers:
         self._hints = dict(hints or {})
         self._values: dict[str, Any] = {}
         self._open: list[Generator[Any, None, None]] = []
+        self._shared: set[str] = set()
 
     def add(self, provider: Provider) -> None:
         """Add a provider; two of one name are a problem that shows both places."""
@@ -174,9 +177,24 @@ class Providers:
             value = provider.function(*[self.value(need) for need in provider.needs])
             if provider.is_generator:
                 self._open.append(value)
-                value = next(value)
+                value = next(value, _NOTHING)
+                if value is _NOTHING:
+                    raise RuntimeError("it ended without a yield")
             self._values[name] = value
         return self._values[name]
+
+    def constants(self, names: Iterable[str]) -> dict[str, Any]:
+        """Return the values of providers of application scope; failures are added to problems."""
+        values = {}
+        for name in names:
+            try:
+                values[name] = self.value(name)
+            except Exception as error:
+                what = f"{name!r} could not be made: {type(error).__name__}: {error}"
+                problem = Problem(self.all[name].where, what, "", error)
+                if problem not in self.problems:
+                    self.problems.append(problem)
+        return values
 
     def replaced(self, values: Mapping[str, Any], anew: Iterable[str] = ()) -> Providers:
         """Return a copy in which `values` stand for the providers of these names.
@@ -191,6 +209,7 @@ class Providers:
         for name, value in self._values.items():
             if name not in changed and not self._depends(name, changed):
                 copy._values[name] = value
+                copy._shared.add(name)
         return copy
 
     def _depends(self, name: str, on: set[str]) -> bool:
@@ -198,15 +217,21 @@ class Providers:
         return any(need in on or self._depends(need, on) for need in needs)
 
     def close(self) -> None:
-        """Finish the providers of application scope, the last made first."""
+        """Finish the providers of application scope, the last made first, and then components.
+
+        All are finished, whatever one of them raises; the first exception is raised at the end.
+        """
+        ends: list[Callable[[], Any]] = [partial(next, one, None) for one in reversed(self._open)]
         for name, value in reversed(list(self._values.items())):
-            if self.all[name].closes:
-                value.close()
-        for generator in _emptied(self._open):
-            next(generator, None)
+            if self.all[name].closes and name not in self._shared:
+                ends.append(value.close)
+        self._open.clear()
         self._values.clear()
-
-
-def _emptied(generators: list[Generator[Any, None, None]]) -> Iterator[Generator[Any, None, None]]:
-    while generators:
-        yield generators.pop()
+        errors = []
+        for end in ends:
+            try:
+                end()
+            except Exception as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]

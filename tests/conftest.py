@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 import pytest
@@ -29,7 +30,8 @@ def service(name: str) -> str:
     try:
         socket.create_connection((parts.hostname or "", parts.port or 0), timeout=2).close()
     except OSError as error:
-        message = f"{name} does not answer at {parts.hostname}:{parts.port} ({error}); set {variable}"
+        place = f"{parts.hostname}:{parts.port}"
+        message = f"{name} does not answer at {place} ({error}); set {variable}"
         if os.environ.get("KIT_TEST_REQUIRE_SERVICES") == "1":
             pytest.fail(message)
         pytest.skip(message)
@@ -56,8 +58,46 @@ def memcached_url() -> str:
     return service("memcached")
 
 
+@pytest.fixture(scope="session")
+def own_database() -> Iterator[Callable[[str], str]]:
+    """A function from the URL of a server to that of a database for this worker alone."""
+    made: dict[str, str] = {}
+    name = f"kit_test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{os.getpid()}"
+
+    def make(url: str) -> str:
+        if url not in made:
+            run_sql(url, f"CREATE DATABASE {name}")
+            made[url] = urlsplit(url)._replace(path=f"/{name}").geturl()
+        return made[url]
+
+    yield make
+    for url in made:
+        force = " WITH (FORCE)" if url.startswith("postgres") else ""
+        run_sql(url, f"DROP DATABASE {name}{force}")
+
+
+def run_sql(url: str, statement: str) -> None:
+    """Run a statement on a server, outside of any transaction."""
+    parts = urlsplit(url)
+    if parts.scheme == "postgresql":
+        import psycopg
+
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(statement)
+    else:
+        import pymysql
+
+        login = {"user": parts.username, "password": parts.password or ""}
+        with pymysql.connect(host=parts.hostname, port=parts.port or 3306, **login) as connection:
+            connection.cursor().execute(statement)
+
+
 @pytest.fixture
-def database_url(request: pytest.FixtureRequest, tmp_path) -> str:
-    """Each of the three databases in turn, where a test is parametrised over their names."""
+def database_url(
+    request: pytest.FixtureRequest, tmp_path, own_database: Callable[[str], str]
+) -> str:
+    """The URL of an empty database on sqlite, postgres or mariadb, as the parameter says."""
     name = getattr(request, "param", "sqlite")
-    return f"sqlite:///{tmp_path}/test.db" if name == "sqlite" else service(name)
+    if name == "sqlite":
+        return f"sqlite:///{tmp_path}/test.db"
+    return own_database(service(name))

@@ -173,7 +173,8 @@ class Reader:
         if how == "at the end":
             if not file.exists():
                 raise DocError(f"{block.where}: there is no {name} to add to")
-            file.write_text(f"{file.read_text('utf-8').rstrip()}\n\n\n{block.text}", "utf-8")
+            gap = "\n\n\n" if file.suffix == ".py" else "\n\n"
+            file.write_text(f"{file.read_text('utf-8').rstrip()}{gap}{block.text}", "utf-8")
         elif how:
             raise DocError(f"{block.where}: unknown caption {block.file!r}")
         else:

@@ -8,6 +8,7 @@ import sys
 import typing
 from pathlib import Path
 
+import click
 import pytest
 from werkzeug.test import Client
 
@@ -34,8 +35,6 @@ def test_every_hook_is_documented_with_its_exact_arguments():
 
 @pytest.mark.parametrize("name", HOOKS)
 def test_every_hook_is_typed_and_says_what_it_is_for(name, monkeypatch):
-    import click
-
     names = {"App": kit.App, "Slot": kit.Slot, "Component": kit.Component, "click": click}
     for one, value in names.items():
         monkeypatch.setattr(hookspecs, one, value, raising=False)
@@ -68,9 +67,9 @@ def test_a_hook_with_an_argument_that_it_does_not_have_is_an_error():
 
 def named(*names: str, **more: dict[str, tuple[str, ...]]) -> list[str]:
     """The order in which plug-ins of these names are called."""
-    plugins = {}
+    plugins, no_slots = {}, ()
     for name in names:
-        plugins[name] = plugin_of(kit_slots=lambda: [])
+        plugins[name] = plugin_of(kit_slots=lambda: no_slots)
         vars(plugins[name]).update(more.get(name, {}))
     return [plugin for plugin, _ in Plugins(plugins.items()).each("kit_slots")]
 
@@ -210,15 +209,16 @@ def test_without_request_hooks_nothing_is_around_the_requests():
 @pytest.fixture
 def distribution(tmp_path, monkeypatch):
     """Install a fake distribution with one entry point and one module."""
-    monkeypatch.syspath_prepend(tmp_path)
 
     def install(name: str, entry: str, code: str) -> None:
-        info = tmp_path / f"{name}-1.2.dist-info"
-        info.mkdir()
+        folder = tmp_path / name
+        info = folder / f"{name.replace('-', '_')}-1.2.dist-info"
+        info.mkdir(parents=True)
+        monkeypatch.syspath_prepend(folder)
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.2\n")
         module = name.replace("-", "_")
         (info / "entry_points.txt").write_text(f"[kit]\n{entry} = {module}\n")
-        (tmp_path / f"{module}.py").write_text(code)
+        (folder / f"{module}.py").write_text(code)
         monkeypatch.delitem(sys.modules, module, raising=False)
 
     return install
@@ -229,8 +229,7 @@ def test_installed_plugins_that_are_not_chosen_are_not_imported(distribution):
         entry = f"templating.fake{n}" if n % 2 else f"fake{n}"
         distribution(f"fake-{n}", entry, "raise SystemExit('imported')\n")
     assert {f"fake{n}" for n in range(0, 30, 2)} <= set(installed())
-    app = App({"templating": {"use": "jinja2", "folder": "."}})
-    app.start()
+    App({"templating": {"use": "jinja2", "folder": "."}}).start()
     assert [name for name in sys.modules if name.startswith("fake_")] == []
 
 
@@ -298,10 +297,10 @@ def test_two_distributions_with_one_name_are_both_named(distribution):
     distribution("fake-b", "templating.same", "")
     with pytest.raises(ConfigError) as error:
         App()
-    first, second = sorted(["fake-a 1.2", "fake-b 1.2"])
-    assert f"two distributions give 'templating.same': {first}" in str(error.value)
-    assert second in str(error.value)
-    assert str(error.value).endswith("Uninstall one of them.")
+    assert str(error.value) == (
+        "two distributions give 'templating.same': fake-b 1.2 and fake-a 1.2.\n"
+        "    Uninstall one of them."
+    )
 
 
 GREETING = '''
@@ -432,7 +431,7 @@ def test_an_empty_new_slot_says_how_to_fill_it(greeting):
         greeting("").check()
     assert (
         "nothing provides 'greet'. It comes with the slot 'greeting', which is empty:"
-        ' fill it with [greeting] use = "loud" (or another of: loud, polite).'
+        ' fill it with [greeting] use = "loud" (or another of: polite).'
     ) in str(error.value)
 
 

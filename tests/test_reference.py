@@ -78,8 +78,8 @@ def test_every_generated_page_is_used() -> None:
         for path in REFERENCE.glob("*.md")
         for name in re.findall(r"\{include\} generated/(\S+)", path.read_text("utf-8"))
     }
-    assert {path.name for path in GENERATED.iterdir()} == used
-    assert used == {*CHEAP, generate.CAPABILITIES}
+    assert {path.name for path in GENERATED.glob("*.md")} == used
+    assert used >= {*CHEAP, generate.CAPABILITIES}
 
 
 def test_the_capability_tables_have_every_component_and_clause() -> None:

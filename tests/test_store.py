@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta, timezone
 from decimal import Decimal
@@ -295,3 +296,17 @@ def test_a_unit_of_work_is_rolled_back_when_an_exception_is_thrown_in(component)
 def test_a_pool_has_at_least_one_connection():
     with pytest.raises(ValueError, match="pool_size is at least 1"):
         PersistenceOptions(url=DatabaseURL("sqlite:///a.db"), pool_size=0)
+
+
+def test_a_unit_of_work_begins_when_it_is_first_used(component):
+    begun = []
+    begin = component.begin
+    component.begin = lambda: begun.append(True) or begin()
+    with contextmanager(unit_of_work)(component) as unit:
+        Store(unit, Statements(component, tables([Thing])))
+    assert not begun
+    with contextmanager(unit_of_work)(component) as unit:
+        store = Store(unit, Statements(component, tables([Thing])))
+        store.count(Thing)
+        store.count(Thing)
+    assert len(begun) == 1

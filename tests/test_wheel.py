@@ -43,8 +43,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_has_sound_contents(wheel: Path) -> None:
     checker = Path(sys.executable).with_name("check-wheel-contents")
-    # W004: recipes are data, not modules. W002: templates of two engines may be equal.
-    assert "OK" in run(checker, "--ignore", "W002,W004", wheel, cwd=wheel.parent)
+    # W002: files of two recipes may be equal. W004: they are data. W009: adapters are packages.
+    assert "OK" in run(checker, "--ignore", "W002,W004,W009", wheel, cwd=wheel.parent)
 
 
 def test_the_wheel_holds_the_kernel_the_adapters_and_the_recipes_and_nothing_else(

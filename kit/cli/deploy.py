@@ -18,7 +18,7 @@ Looker = Callable[[Look], Look]
 
 @dataclass(frozen=True)
 class Finding:
-    """Something unfit for production: its `id`, `where` it was set, `what` it is, how to mend it."""
+    """Something unfit for production: `where` it was set, `what` it is, and how to mend it."""
 
     id: str
     where: str
@@ -31,9 +31,9 @@ FINDINGS: dict[str, tuple[Look, str]] = {}
 
 def findings(config: Config, stack: Stack) -> Iterator[Finding]:
     """Yield all findings on a checked stack, in the order of their ids."""
-    for id, (look, mend) in FINDINGS.items():
+    for name, (look, mend) in FINDINGS.items():
         for where, what in look(config, stack):
-            yield Finding(id, where, what, mend)
+            yield Finding(name, where, what, mend)
 
 
 def _finding(id: str, mend: str) -> Looker:

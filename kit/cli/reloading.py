@@ -30,7 +30,7 @@ def supervise(listener: socket.socket, folder: Path) -> int:
     while True:
         seen = _times(folder)
         command = [sys.executable, *sys.orig_argv[1:]]
-        process = subprocess.Popen(command, env=environment, close_fds=False)
+        process = subprocess.Popen(command, env=environment, close_fds=False)  # noqa: S603 - itself
         try:
             while process.poll() is None and _times(folder) == seen:
                 time.sleep(_PAUSE)
@@ -51,7 +51,10 @@ def _wait_for_change(folder: Path, seen: dict[str, int]) -> None:
 
 
 def _times(folder: Path) -> dict[str, int]:
-    return {entry.path: entry.stat().st_mtime_ns for entry in _files(folder)}
+    try:
+        return {entry.path: entry.stat().st_mtime_ns for entry in _files(folder)}
+    except FileNotFoundError:
+        return {}  # one went away meanwhile, which is a change
 
 
 def _files(folder: Path | str) -> Iterator[os.DirEntry[str]]:

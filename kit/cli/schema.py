@@ -25,10 +25,9 @@ from kit.plugins import load_object
 
 Schema = dict[str, Any]
 _REFERENCE = r"^(env|file):."
-_MEASURES: dict[Any, Schema] = {
-    Duration: {"pattern": rf"{_REFERENCE}|^\s*\d+(\.\d+)?\s*(second|minute|hour|day|week)s?\s*$"},
-    Size: {"pattern": rf"{_REFERENCE}|^\s*\d+(\.\d+)?\s*([kMG]|[KMG]i)?B\s*$"},
-}
+_DURATION = r"^\s*\d+(\.\d+)?\s*(second|minute|hour|day|week)s?\s*$"
+_SIZE = r"^\s*\d+(\.\d+)?\s*([kMG]|[KMG]i)?B\s*$"
+_MEASURE: Schema = {"type": ["string", "number"], "minimum": 0}
 _TYPES: dict[Any, Schema] = {
     str: {"type": "string"},
     Secret: {"type": "string"},
@@ -38,9 +37,8 @@ _TYPES: dict[Any, Schema] = {
     bool: {"type": "boolean"},
     dict: {"type": "object"},
     DatabaseURL: {"type": "string", "pattern": rf"{_REFERENCE}|^(sqlite|postgresql|mariadb)://"},
-    **{
-        cls: {"type": ["string", "number"], "minimum": 0, **rule} for cls, rule in _MEASURES.items()
-    },
+    Duration: _MEASURE | {"pattern": f"{_REFERENCE}|{_DURATION}"},
+    Size: _MEASURE | {"pattern": f"{_REFERENCE}|{_SIZE}"},
 }
 
 

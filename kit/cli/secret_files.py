@@ -1,4 +1,4 @@
-"""Secret files for development: made when ``secret_key = "file:NAME"`` names one that is missing."""
+"""Secret files: made for development where ``secret_key = "file:NAME"`` names a missing one."""
 
 from __future__ import annotations
 

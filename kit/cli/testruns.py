@@ -50,7 +50,7 @@ def run_tests(
     report = scratch / "report.xml"
     own = ["-q", "-p", "no:cacheprovider", f"--junitxml={report}", f"--basetemp={scratch / 'tmp'}"]
     begun = time.monotonic()
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603 - pytest, for the user who gave the arguments
         [sys.executable, "-m", "pytest", *own, *arguments],
         cwd=folder,
         env=os.environ | environment,

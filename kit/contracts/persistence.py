@@ -639,7 +639,8 @@ class PersistenceContract(Contract):
 
         def hold() -> None:
             try:
-                with work():
+                with work() as store:
+                    store.count(Person)
                     enough.wait(10)
             except Unavailable as error:
                 refused.append(error)

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from datetime import time as clock
@@ -187,11 +187,12 @@ def test_an_error_that_the_native_handle_passed_over_is_not_committed(component)
     work = working(component)
 
     def pass_over() -> None:
-        with contextmanager(unit_of_work)(component) as unit:
+        with closing(component.begin()) as unit:
             Store(unit, Statements(component, NOTES)).add(Note("lost"))
             unit._connection.execute("SAVEPOINT a")
             with pytest.raises(psycopg.Error):
                 unit._connection.execute("SELECT nothing")
+            unit.commit()
 
     with pytest.raises(KitError, match="savepoint"):
         pass_over()

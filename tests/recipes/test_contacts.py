@@ -10,10 +10,9 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -58,33 +57,12 @@ def copy(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def databases(tmp_path: Path, postgres_url: str, mariadb_url: str) -> Iterator[list[str]]:
-    """The URLs of three empty databases, made for this test."""
-    name = f"kit_test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{os.getpid()}"
-    servers = [postgres_url, mariadb_url]
-    for url in servers:
-        run_sql(url, f"CREATE DATABASE {name}")
-    yield [
-        f"sqlite:///{tmp_path}/test.db",
-        *(urlsplit(url)._replace(path=f"/{name}").geturl() for url in servers),
-    ]
-    for url in servers:
-        run_sql(url, f"DROP DATABASE {name}")
-
-
-def run_sql(url: str, statement: str) -> None:
-    """Run a statement on a server, outside of any transaction."""
-    import psycopg
-    import pymysql
-
-    parts = urlsplit(url)
-    if parts.scheme == "postgresql":
-        with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute(statement)
-    else:
-        login = {"user": parts.username, "password": parts.password or ""}
-        with pymysql.connect(host=parts.hostname, port=parts.port or 3306, **login) as connection:
-            connection.cursor().execute(statement)
+def databases(
+    tmp_path: Path, own_database: Callable[[str], str], postgres_url: str, mariadb_url: str
+) -> list[str]:
+    """The URLs of three databases for these tests alone."""
+    own = [own_database(postgres_url), own_database(mariadb_url)]
+    return [f"sqlite:///{tmp_path}/test.db", *own]
 
 
 def test_its_tests_pass_on_every_combination_of_components(copy: Path):

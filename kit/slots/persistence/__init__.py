@@ -11,7 +11,7 @@ from kit.components import Slot
 from kit.options import DatabaseURL, Duration
 from kit.plugins import hookimpl
 from kit.providers import provider
-from kit.slots.persistence.records import Table
+from kit.slots.persistence.records import Table, tables
 from kit.slots.persistence.statements import Prepared, Statement
 from kit.slots.persistence.store import Statements, Store
 
@@ -123,6 +123,52 @@ class Persistence(Protocol):
         ...
 
 
+class UnitOfWork:
+    """A `Unit` that begins when it is first used: a request that stores nothing costs nothing."""
+
+    def __init__(self, persistence: Persistence) -> None:
+        self._persistence = persistence
+        self._unit: Unit | None = None
+
+    def _begun(self) -> Unit:
+        if self._unit is None:
+            self._unit = self._persistence.begin()
+        return self._unit
+
+    @property
+    def native(self) -> Any:
+        """What the library's users work with, in this transaction."""
+        return self._begun().native
+
+    def rows(self, prepared: Prepared, values: Sequence[object]) -> Sequence[Any]:
+        """Run a select and return its rows."""
+        return self._begun().rows(prepared, values)
+
+    def change(self, prepared: Prepared, rows: Sequence[Sequence[object]]) -> int:
+        """Run an insert or another change, once for each of `rows`."""
+        return self._begun().change(prepared, rows)
+
+    def savepoint(self) -> AbstractContextManager[None]:
+        """Return a context manager that undoes what was done in it if it is left by an error."""
+        return self._begun().savepoint()
+
+    def commit(self) -> None:
+        """Keep what was done, if anything."""
+        if self._unit is not None:
+            self._unit.commit()
+
+    def close(self) -> None:
+        """Roll back what is not committed, and give the connection back, if there is one."""
+        if self._unit is not None:
+            self._unit.close()
+
+
+@provider(scope="app", name="tables")
+def record_tables(app: App) -> dict[type, Table]:
+    """Describe the tables of the application's records, by record class."""
+    return tables(app.record_types)
+
+
 @provider(scope="app")
 def statements(persistence: Persistence, tables: dict[type, Table]) -> Statements:
     """Prepare the statements of the store, once for each shape of call."""
@@ -131,8 +177,8 @@ def statements(persistence: Persistence, tables: dict[type, Table]) -> Statement
 
 @provider
 def unit_of_work(persistence: Persistence) -> Iterator[Unit]:
-    """Open a unit of work: kept when the handler returned, rolled back when anything raised."""
-    unit = persistence.begin()
+    """Open a unit of work: committed when the handler returned, rolled back when anything raised."""
+    unit = UnitOfWork(persistence)
     try:
         yield unit
         unit.commit()
@@ -156,7 +202,7 @@ slot = Slot(
     name="persistence",
     protocol=Persistence,
     options=PersistenceOptions,
-    providers=(statements, unit_of_work, store, db),
+    providers=(record_tables, statements, unit_of_work, store, db),
     contract="kit.contracts.persistence:PersistenceContract",
 )
 

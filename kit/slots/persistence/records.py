@@ -6,7 +6,7 @@ of them optional with ``| None``. What a field's type cannot say stands in ``Ann
 
     @dataclass
     class Page:
-        title: Annotated[str, msgspec.Meta(max_length=100), Unique]
+        title: Annotated[str, Meta(max_length=100), Unique]
         owner: Annotated[int, References(User, on_delete="cascade")]
         price: Annotated[Decimal, Digits(10, places=2)]
         id: int | None = None

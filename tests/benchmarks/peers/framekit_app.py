@@ -10,10 +10,12 @@ from client import App
 import kit
 from peers.task import CONTACTS, FIELDS, HELLO, TEMPLATES, TITLE
 
+_folder = tempfile.TemporaryDirectory()  # removed when the process ends
+
 
 def make(router: str = "ffroute") -> tuple[App, App]:
     """Return the application twice: who does not name the session does not pay for it."""
-    database = Path(tempfile.mkdtemp(prefix="kit-bench-")) / "bench.db"
+    database = Path(_folder.name, "bench.db")
     app = kit.App(
         {
             "routing": {"use": router},

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import kit as package
+from kit.cli import COMMANDS
+
+HERE = Path(__file__).parent
+
+COUNTER = '''
+import click
+from kit import hookimpl
+
+
+@click.command("count")
+@click.pass_obj
+def count(project):
+    """Count the routes."""
+    click.echo(f"{len(project.app.routes)} routes")
+
+
+@hookimpl
+def kit_commands():
+    return [count]
+'''
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_every_command_has_help_with_an_example(kit, name):
+    shown = kit(name, "--help")
+    assert shown.exit_code == 0
+    assert re.search(rf"Example:\n +(\w+=\w+ )?kit {name}", shown.output)
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_every_command_has_a_test(name):
+    tests = "".join(file.read_text() for file in HERE.glob("test_*.py") if file != Path(__file__))
+    assert re.search(rf'\b(kit|command|serve|matrix)\(\s*"{name}"', tests)
+
+
+def test_the_help_of_a_command_begins_with_the_line_in_the_list(kit):
+    listed = kit("--help").output
+    for name, line in COMMANDS.items():
+        assert f"{name.ljust(12)} {line}" in listed
+        assert line.rstrip(".") in kit(name, "--help").output
+
+
+def test_the_version_is_shown(kit):
+    assert kit("--version").output == f"framekit, version {package.__version__}\n"
+
+
+def test_an_unknown_command_is_answered_with_the_nearest(kit):
+    shown = kit("rnu")
+    assert shown.exit_code == 2
+    assert "No such command 'rnu'. Did you mean 'run'?" in shown.output
+
+
+def test_plug_ins_of_the_config_add_commands(kit, project):
+    (project / "counter.py").write_text(COUNTER)
+    text = (project / "kit.toml").read_text()
+    (project / "kit.toml").write_text(text.replace("[app]", '[app]\nplugins = ["counter"]', 1))
+    assert "count         Count the routes." in kit("--help").output
+    assert kit("count").output == "2 routes\n"
+
+
+def test_commands_of_plug_ins_follow_the_config_that_stands_before_them(kit, project):
+    (project / "other").mkdir()
+    (project / "other" / "counter.py").write_text(COUNTER)
+    (project / "other" / "shop.py").write_text((project / "shop.py").read_text())
+    (project / "other" / "kit.toml").write_text(
+        '[app]\nimport = "shop:app"\nplugins = ["counter"]\n'
+    )
+    assert kit("-c", "other/kit.toml", "count").output == "2 routes\n"
+
+
+def test_help_works_with_a_broken_config(kit, project):
+    (project / "kit.toml").write_text("[app")
+    shown = kit("--help")
+    assert shown.exit_code == 0
+    assert "components" in shown.output
+
+
+def test_a_terminal_gets_colour_and_a_pipe_plain_text(project, kit, monkeypatch):
+    from click.testing import CliRunner
+
+    from kit.cli import main
+
+    coloured = CliRunner().invoke(main, ["routes"], color=True)
+    assert "\x1b[" in coloured.output
+    assert "\x1b[" not in kit("routes").output
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b[" not in CliRunner().invoke(main, ["routes"], color=True).output

@@ -1,0 +1,457 @@
+"""Plans: how a handler is called, and when what it opened is closed."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+
+import pytest
+from werkzeug.datastructures import Headers
+from werkzeug.test import Client, EnvironBuilder
+
+from kit import App, ConfigError, Response, abort, provider
+
+
+def line(function: object) -> str:
+    return f"{__file__}:{inspect.getsourcelines(function)[1]}"
+
+
+def problems(app: App) -> list[str]:
+    with pytest.raises(ConfigError) as error:
+        app.check()
+    return [str(problem) for problem in error.value.problems]
+
+
+def test_a_name_in_the_pattern_and_of_a_provider_is_an_error():
+    app = App()
+
+    @app.get("/<request>")
+    def show(request):
+        return ""
+
+    [problem] = problems(app)
+    assert problem.startswith(
+        f"{line(show)}: 'request' is both in the URL pattern and provided by "
+    )
+    assert problem.endswith("\n    Rename the one in the pattern.")
+
+
+def test_a_pattern_with_more_than_the_handler_takes_is_an_error():
+    app = App()
+
+    @app.get("/<year>/<month>")
+    def show(year):
+        return ""
+
+    assert problems(app) == [
+        f"{line(show)}: 'show' does not take 'month' from its URL pattern.\n"
+        "    Name it as a parameter, or take it out of the pattern."
+    ]
+
+
+def test_a_handler_with_more_than_the_pattern_gives_is_an_error():
+    app = App()
+
+    @app.get("/<year>")
+    def show(year, month):
+        return ""
+
+    assert problems(app)[0].startswith(f"{line(show)}: nothing provides 'month'.")
+
+
+def with_default(id, style="plain"):
+    return f"{id} {style}"
+
+
+def keyword_only(*, id, word):
+    return f"{id} {word}"
+
+
+def mixed(word, /, id, *, style="plain"):
+    return f"{id} {word} {style}"
+
+
+def mixed_with_default(style="plain", *, id):
+    return f"{id} {style}"
+
+
+def default_before_provider(id, style="plain", word="none"):
+    return f"{id} {style} {word}"
+
+
+def open_ended(**values):
+    return f"{values}"
+
+
+def open_ended_with_more(word, **values):
+    return f"{word} {values}"
+
+
+def any_positional(*values, id):
+    return f"{id} {values}"
+
+
+class Callable_:  # noqa: N801
+    def __call__(self, id, word):
+        return f"{id} {word}"
+
+    def method(self, id):
+        return f"{id}"
+
+
+@pytest.mark.parametrize(
+    ("handler", "text"),
+    [
+        (with_default, "7 plain"),
+        (keyword_only, "7 w"),
+        (mixed, "7 w plain"),
+        (mixed_with_default, "7 plain"),
+        (default_before_provider, "7 plain w"),
+        (open_ended, "{'id': 7}"),
+        (open_ended_with_more, "w {'id': 7}"),
+        (any_positional, "7 ()"),
+        (Callable_(), "7 w"),
+        (Callable_().method, "7"),
+        (lambda id: str(id), "7"),
+    ],
+)
+def test_handlers_are_called_as_they_are_declared(handler: Callable[..., object], text):
+    app = App()
+    app.provider(provider(name="word")(lambda: "w"))
+    app.get("/<int:id>")(handler)
+    answer = Client(app).get("/7")
+    assert answer.text.replace("&#39;", "'") == text
+
+
+def test_providers_have_defaults_and_keyword_only_parameters_too():
+    app = App()
+    app.provider(provider(name="a")(lambda: "a"))
+
+    @app.provider
+    def b(a, extra="none", *, request):
+        return f"{a} {extra} {request.method}"
+
+    app.get("/")(lambda b: b)
+    assert Client(app).get("/").text == "a none GET"
+
+
+def test_a_handler_that_names_nothing_opens_nothing():
+    app = App()
+    opened: list[int] = []
+    app.provider(provider(name="costly")(lambda: opened.append(1)))
+    app.get("/")(lambda: "x")
+    app.get("/costly")(lambda costly: "x")
+    client = Client(app)
+    client.get("/")
+    assert opened == []
+    client.get("/costly")
+    assert opened == [1]
+
+
+class Opened:
+    """An application with providers that write down what becomes of them."""
+
+    def __init__(self) -> None:
+        self.app = App()
+        self.told: list[object] = []
+        self.app.provider(provider(name="first")(self.generator("first")))
+        self.app.provider(self.second)
+        self.client = Client(self.app)
+
+    def generator(self, name: str) -> Callable[[], Iterator[str]]:
+        def generate() -> Iterator[str]:
+            self.told.append(f"open {name}")
+            try:
+                yield name
+                self.told.append(f"keep {name}")
+            except BaseException as error:
+                self.told.append(f"{type(error).__name__} in {name}")
+                raise
+            finally:
+                self.told.append(f"close {name}")
+
+        return generate
+
+    @property
+    def second(self) -> Callable[[str], Iterator[str]]:
+        def second(first: str) -> Iterator[str]:
+            yield from self.generator("second")()
+
+        return second
+
+
+def test_generators_are_closed_in_reverse_order_after_the_handler():
+    opened = Opened()
+    opened.app.get("/")(lambda second: opened.told.append("handler"))
+    opened.client.get("/")
+    assert opened.told == [
+        *("open first", "open second", "handler"),
+        *("keep second", "close second", "keep first", "close first"),
+    ]
+
+
+def test_an_exception_of_the_handler_is_thrown_into_every_generator():
+    opened = Opened()
+
+    @opened.app.get("/")
+    def fail(second):
+        raise KeyError("x")
+
+    assert opened.client.get("/").status_code == 500
+    assert opened.told[2:] == [
+        *("KeyError in second", "close second", "KeyError in first", "close first"),
+    ]
+
+
+def test_an_abort_rolls_back_too():
+    opened = Opened()
+    opened.app.get("/")(lambda second: abort(409))
+    assert opened.client.get("/").status_code == 409
+    assert opened.told[2] == "Conflict in second"
+
+
+def test_an_exception_while_opening_closes_what_is_open():
+    opened = Opened()
+
+    @opened.app.provider
+    def third(second):
+        raise KeyError("x")
+
+    opened.app.get("/")(lambda third: "")
+    assert opened.client.get("/").status_code == 500
+    assert opened.told[2:] == [
+        *("KeyError in second", "close second", "KeyError in first", "close first"),
+    ]
+
+
+@pytest.mark.parametrize("status", [500, 503])
+def test_an_answer_of_5xx_rolls_back(status):
+    opened = Opened()
+    opened.app.get("/")(lambda second: ("sorry", status))
+    answer = opened.client.get("/")
+    assert (answer.status_code, answer.text) == (status, "sorry")
+    assert opened.told[2:] == [
+        *("Rollback in second", "close second", "Rollback in first", "close first"),
+    ]
+
+
+@pytest.mark.parametrize("status", [200, 303, 404, 422])
+def test_other_answers_are_kept(status):
+    opened = Opened()
+    opened.app.get("/")(lambda second: ("x", status))
+    assert opened.client.get("/").status_code == status
+    assert "keep second" in opened.told
+
+
+def test_a_result_that_cannot_be_an_answer_rolls_back():
+    opened = Opened()
+    opened.app.get("/")(lambda second: object())
+    assert opened.client.get("/").status_code == 500
+    assert "TypeError in first" in opened.told
+
+
+def test_a_commit_that_fails_is_a_500_and_the_others_are_told():
+    opened = Opened()
+
+    @opened.app.provider
+    def third(second) -> Iterator[str]:
+        yield "third"
+        raise OSError("disk full")
+
+    opened.app.get("/")(lambda third: "done")
+    answer = opened.client.get("/")
+    assert answer.status_code == 500
+    assert "done" not in answer.text
+    assert opened.told[2:] == [
+        *("OSError in second", "close second", "OSError in first", "close first"),
+    ]
+
+
+def test_a_generator_may_swallow_an_exception_only_for_itself():
+    opened = Opened()
+
+    @opened.app.provider
+    def third(second) -> Iterator[str]:
+        try:
+            yield "third"
+        except KeyError:
+            opened.told.append("swallowed")
+
+    @opened.app.get("/")
+    def fail(third):
+        raise KeyError("x")
+
+    assert opened.client.get("/").status_code == 500
+    assert opened.told[2:4] == ["swallowed", "KeyError in second"]
+
+
+def test_a_generator_may_turn_an_exception_into_another():
+    app = App()
+
+    @app.provider
+    def unit() -> Iterator[str]:
+        try:
+            yield "unit"
+        except KeyError:
+            abort(404)
+
+    @app.get("/")
+    def fail(unit):
+        raise KeyError("x")
+
+    assert Client(app).get("/").status_code == 404
+
+
+def test_a_generator_that_yields_twice_is_closed_all_the_same():
+    app = App()
+    told: list[str] = []
+
+    @app.provider
+    def odd() -> Iterator[int]:
+        try:
+            yield 1
+            yield 2
+        finally:
+            told.append("closed")
+
+    app.get("/")(lambda odd: str(odd))
+    assert Client(app).get("/").text == "1"
+    assert told == ["closed"]
+
+
+def test_providers_add_headers_to_any_answer():
+    app = App()
+
+    @app.provider
+    def stamp(response_headers: Headers) -> Iterator[str]:
+        yield "x"
+        response_headers.add("Set-Cookie", "a=1")
+        response_headers.add("Set-Cookie", "b=2")
+        response_headers["X-Stamp"] = "yes"
+
+    app.get("/text")(lambda stamp: "x")
+    app.get("/data", name="data")(lambda stamp: {"a": 1})
+    app.get("/response", name="response")(lambda stamp: Response("x", headers={"X-Stamp": "no"}))
+    client = Client(app)
+    for path in ("/text", "/data", "/response"):
+        headers = client.get(path).headers
+        assert headers.getlist("Set-Cookie") == ["a=1", "b=2"]
+        assert headers.getlist("X-Stamp") == ["yes"]
+
+
+class Streaming(Opened):
+    """An application that streams three chunks, with a provider that adds a header."""
+
+    def __init__(self, fail_at: int = 99) -> None:
+        super().__init__()
+        self.status = ""
+        self.headers = Headers()
+
+        @self.app.provider
+        def stamp(response_headers: Headers) -> Iterator[str]:
+            yield "stamp"
+            response_headers["X-Stamp"] = "yes"
+            self.told.append("stamped")
+
+        @self.app.get("/")
+        def show(second, stamp):
+            def chunks() -> Iterator[str]:
+                try:
+                    for n in range(3):
+                        if n == fail_at:
+                            raise KeyError("x")
+                        self.told.append(f"chunk {n}")
+                        yield f"{n},"
+                except GeneratorExit:
+                    self.told.append("GeneratorExit in chunks")
+                    raise
+                finally:
+                    self.told.append("close chunks")
+
+            return chunks()
+
+    def open(self, method: str = "GET") -> Iterator[bytes]:
+        def start_response(status: str, headers: list[tuple[str, str]]) -> None:
+            self.told.append("status")
+            self.status, self.headers = status, Headers(headers)
+
+        environ = EnvironBuilder(path="/", method=method).get_environ()
+        return self.app(environ, start_response)  # type: ignore[return-value]
+
+
+def test_a_stream_closes_its_providers_after_the_last_chunk():
+    streaming = Streaming()
+    assert b"".join(streaming.open()) == b"0,1,2,"
+    assert streaming.told[2:] == [
+        *("chunk 0", "stamped", "status", "chunk 1", "chunk 2", "close chunks"),
+        *("keep second", "close second", "keep first", "close first"),
+    ]
+
+
+def test_a_stream_has_the_headers_of_its_providers():
+    streaming = Streaming()
+    streaming.open()
+    assert streaming.headers["X-Stamp"] == "yes"
+
+
+def test_a_stream_that_the_client_leaves_is_closed_with_generator_exit():
+    streaming = Streaming()
+    body = streaming.open()
+    assert next(body) == b"0,"
+    body.close()  # type: ignore[attr-defined]
+    assert streaming.told[5:] == [
+        *("GeneratorExit in chunks", "close chunks"),
+        *("GeneratorExit in second", "close second", "GeneratorExit in first", "close first"),
+    ]
+
+
+def test_a_stream_that_is_closed_twice_is_closed_once():
+    streaming = Streaming()
+    body = streaming.open()
+    list(body)
+    told = list(streaming.told)
+    body.close()  # type: ignore[attr-defined]
+    assert streaming.told == told
+
+
+def test_a_stream_that_fails_at_first_is_a_clean_500():
+    streaming = Streaming(fail_at=0)
+    assert b"500 Internal Server Error" in b"".join(streaming.open())
+    assert streaming.status.startswith("500")
+    assert "KeyError in first" in streaming.told
+
+
+def test_a_stream_that_fails_in_the_middle_rolls_back_and_tells_the_server(caplog):
+    streaming = Streaming(fail_at=2)
+    body = streaming.open()
+    assert [next(body), next(body)] == [b"0,", b"1,"]
+    with pytest.raises(KeyError):
+        next(body)
+    body.close()  # type: ignore[attr-defined]
+    assert streaming.told[6:] == [
+        *("close chunks", "KeyError in second", "close second", "KeyError in first", "close first"),
+    ]
+
+
+def test_head_of_a_stream_sends_nothing_and_closes_all():
+    streaming = Streaming()
+    assert b"".join(streaming.open("HEAD")) == b""
+    assert streaming.status.startswith("200")
+    assert streaming.told[-1] == "close first"
+    assert "close chunks" in streaming.told
+
+
+def test_a_stream_whose_commit_fails_raises_after_the_last_chunk():
+    app = App()
+
+    @app.provider
+    def unit() -> Iterator[str]:
+        yield "unit"
+        raise OSError("disk full")
+
+    app.get("/")(lambda unit: (text for text in ["a", "b"]))
+    environ = EnvironBuilder(path="/").get_environ()
+    body = iter(app(environ, lambda status, headers: None))
+    assert [next(body), next(body)] == [b"a", b"b"]
+    with pytest.raises(OSError, match="disk full"):
+        next(body)
