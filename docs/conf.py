@@ -10,7 +10,7 @@ project_copyright = "The Framekit authors. BSD-3-Clause"
 version = release = kit.__version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "reference/generated"]  # those are included by pages
 default_role = "py:obj"
 
 myst_enable_extensions = ["colon_fence", "deflist"]

@@ -24,7 +24,7 @@ from kit.gateway import WSGI, make_wsgi
 from kit.patterns import CONVERTERS, Converter, Native
 from kit.plans import Environ, compile_plan
 from kit.plugins import installed
-from kit.providers import Provider, Providers, parameters, place
+from kit.providers import Provider, Providers, parameters, place, required
 from kit.requests import Request
 from kit.routes import Routes
 
@@ -313,7 +313,7 @@ _response_headers.__kit_name__ = "response_headers"  # type: ignore[attr-defined
 
 def _component(filling: Filling) -> Provider:
     factory = filling.factory
-    names = [name for name in parameters(factory) if name != "options"]
+    names = [name for name in required(factory) if name != "options"]
     takes_options = "options" in parameters(factory)
 
     def make(*values: Any) -> Any:

@@ -14,7 +14,7 @@ from kit.answers import SECURITY_HEADERS, Answer
 from kit.errors import Problem, nearest
 from kit.patterns import CONVERTERS, Converter, Native, Pattern
 from kit.plans import Environ, Plan, compile_plan
-from kit.providers import Providers, parameters
+from kit.providers import Providers, required
 from kit.routes import Route
 from kit.slots.routing import Router
 
@@ -190,11 +190,7 @@ def _given(endpoint: Endpoint, route: Route, providers: Providers) -> set[str]:
     """Return the names that the path supplies; of a native pattern, all that nothing provides."""
     if isinstance(endpoint.pattern, Pattern):
         return set(endpoint.pattern.names)
-    return {
-        name
-        for name, one in parameters(route.handler).items()
-        if name not in providers.all and one.default is one.empty
-    }
+    return {name for name in required(route.handler) if name not in providers.all}
 
 
 def _names(endpoint: Endpoint) -> set[str]:

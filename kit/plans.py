@@ -13,7 +13,7 @@ from typing import Any
 
 from kit.answers import Answer, Stream, answer, merge
 from kit.errors import Problem
-from kit.providers import Providers, is_open, parameters, place
+from kit.providers import Providers, by_position, is_open, parameters, place
 
 Environ = dict[str, Any]
 Plan = Callable[[Environ, Mapping[str, Any]], Answer]
@@ -54,9 +54,9 @@ def compile_plan(
     constants = providers.constants(p.name for p in order if p.scope == "app")
     if providers.problems:
         return _unusable
-    call = _caller(handler, wanted)
+    call = by_position(handler, wanted)
     steps: list[_Step] = [
-        (p.name, p.function, _getter(p.needs), p.is_generator, "response_headers" in p.needs)
+        (p.name, p.call, _getter(p.needs), p.is_generator, "response_headers" in p.needs)
         for p in order
         if p.scope == "request" and p.name != "environ"
     ]
@@ -100,18 +100,6 @@ def _wanted(
         for name in sorted(given & set(providers.all))
     )
     return (*wanted, *(left if is_open(known) else ()))
-
-
-def _caller(handler: Callable[..., Any], wanted: tuple[str, ...]) -> Callable[..., Any]:
-    """Return what can be called with the wanted values by position."""
-    simple = [
-        name
-        for name, parameter in parameters(handler).items()
-        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
-    ]
-    if tuple(simple[: len(wanted)]) == wanted:
-        return handler
-    return lambda *values: handler(**dict(zip(wanted, values, strict=True)))
 
 
 def _getter(names: tuple[str, ...]) -> _Arguments:

@@ -29,6 +29,8 @@ def provider(
 ) -> F | Callable[[F], F]:
     """Mark a function as a provider of the value that is named like the function, or `name`.
 
+    Its parameters name further providers; those with a default keep it, as in pytest.
+
     `scope` says how long a value lives: ``"request"`` until the response is ready (an exception
     is thrown into a generator when the request failed), ``"app"`` from start to stop.
     """
@@ -57,6 +59,37 @@ def parameters(function: Any) -> dict[str, inspect.Parameter]:
     }
 
 
+def required(function: Any) -> tuple[str, ...]:
+    """Return the names of the parameters that have no default (``**values`` is none of them)."""
+    return tuple(
+        name
+        for name, parameter in parameters(function).items()
+        if parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD
+    )
+
+
+def by_position(function: Callable[..., Any], names: tuple[str, ...]) -> Callable[..., Any]:
+    """Return what can be called with the values of these parameters by position."""
+    simple = [
+        name
+        for name, parameter in parameters(function).items()
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+    ]
+    if tuple(simple[: len(names)]) == names:
+        return function
+    first = [
+        name
+        for name in simple[: len(names)]
+        if parameters(function)[name].kind is inspect.Parameter.POSITIONAL_ONLY
+    ]
+
+    def call(*values: Any) -> Any:
+        given = dict(zip(names, values, strict=True))
+        return function(*[given.pop(name) for name in first], **given)
+
+    return call
+
+
 def is_open(parameters: Mapping[str, inspect.Parameter]) -> bool:
     """Say whether a function takes any name (``**values``)."""
     return any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
@@ -83,9 +116,14 @@ class Provider:
             getattr(function, "__kit_name__", getattr(function, "__name__", "")),
             function,
             getattr(function, "__kit_scope__", "request"),
-            tuple(parameters(function)),
+            required(function),
             place(function),
         )
+
+    @property
+    def call(self) -> Callable[..., Any]:
+        """What makes the value from the values of what it needs, by position."""
+        return by_position(self.function, self.needs)
 
     @property
     def is_generator(self) -> bool:
@@ -174,7 +212,7 @@ class Providers:
         """Return the value of a provider of application scope, made when first asked for."""
         if name not in self._values:
             provider = self.all[name]
-            value = provider.function(*[self.value(need) for need in provider.needs])
+            value = provider.call(*[self.value(need) for need in provider.needs])
             if provider.is_generator:
                 self._open.append(value)
                 value = next(value, _NOTHING)

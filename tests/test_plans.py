@@ -75,6 +75,10 @@ def mixed_with_default(style="plain", *, id):
     return f"{id} {style}"
 
 
+def positional_after_default(id=0, style="plain", /):
+    return style
+
+
 def default_before_provider(id, style="plain", word="none"):
     return f"{id} {style} {word}"
 
@@ -109,10 +113,10 @@ class Callable_:  # noqa: N801
         (default_before_provider, "7 plain w"),
         (open_ended, "{'id': 7}"),
         (open_ended_with_more, "w {'id': 7}"),
-        (any_positional, "7 ()"),
+        (positional_after_default, "plain"),
         (Callable_(), "7 w"),
         (Callable_().method, "7"),
-        (lambda id: str(id), "7"),
+        (any_positional, "7 ()"),
     ],
 )
 def test_handlers_are_called_as_they_are_declared(handler: Callable[..., object], text):
@@ -437,8 +441,7 @@ def test_head_of_a_stream_sends_nothing_and_closes_all():
     streaming = Streaming()
     assert b"".join(streaming.open("HEAD")) == b""
     assert streaming.status.startswith("200")
-    assert streaming.told[-1] == "close first"
-    assert "close chunks" in streaming.told
+    assert {"close chunks", "close first", "close second"} <= set(streaming.told)
 
 
 def test_a_stream_whose_commit_fails_raises_after_the_last_chunk():

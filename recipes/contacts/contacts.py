@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
+from typing import Annotated
 
-from kit import App, Response, redirect
+from kit import App, Meta, Response, redirect
 
 FOLDER = Path(__file__).parent
 LONGEST = {"first_name": 100, "last_name": 100, "phone_number": 32}
@@ -35,9 +36,9 @@ app = App(FOLDER / "kit.toml")
 class Contact:
     """A person to call."""
 
-    first_name: str
-    last_name: str
-    phone_number: str
+    first_name: Annotated[str, Meta(max_length=LONGEST["first_name"])]
+    last_name: Annotated[str, Meta(max_length=LONGEST["last_name"])]
+    phone_number: Annotated[str, Meta(max_length=LONGEST["phone_number"])]
     id: int | None = None
 
     @property
@@ -148,15 +149,8 @@ def stylesheet(request):
     return response.make_conditional(request.environ)
 
 
-def error_page(status):
-    """Return the handler for a status: the same dress as the page; the kernel adds the headers."""
-
-    def show(render):
-        title = HTTPStatus(status).phrase
-        return render("error.html", status=status, title=title, explained=EXPLAINED[status])
-
-    return show
-
-
-for status in EXPLAINED:
-    app.error(status)(error_page(status))
+@app.error(*EXPLAINED)
+def error_page(status, render):
+    """Show an error in the same dress as the page; the kernel adds status and headers."""
+    title = HTTPStatus(status).phrase
+    return render("error.html", status=status, title=title, explained=EXPLAINED[status])
