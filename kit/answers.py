@@ -28,7 +28,6 @@ STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HT
 _HTML = [*SECURITY_HEADERS, ("Content-Type", "text/html; charset=utf-8")]
 _JSON = [*SECURITY_HEADERS, ("Content-Type", "application/json")]
 _BYTES = [*SECURITY_HEADERS, ("Content-Type", "application/octet-stream")]
-_REPEATABLE = {"set-cookie"}
 
 
 class Stream:
@@ -173,16 +172,32 @@ def _maker(result: Any) -> Callable[[Any], Answer]:
         return stream
     raise TypeError(
         f"a handler returned {type(result).__name__}; it may return text, bytes, data (dict, list,"
-        " dataclass), None, a generator, a Response, or a tuple of one of these with status and headers"
+        " dataclass), None, a generator, a Response, or a tuple of one of these with status and"
+        " headers"
     )
 
 
 def merge(headers: list[Header], more: Iterable[Header]) -> None:
-    """Put further headers into a list of headers; one of the same name is replaced."""
+    """Put further headers into a list of headers; one of the same name is replaced.
+
+    Cookies are added, and the names that Vary lists are joined. Raises ValueError for a line
+    break in a header.
+    """
+    names = {name.lower() for name, _ in headers}
     for name, value in more:
-        if "\n" in str(value) or "\r" in str(value):
+        text = str(value)
+        if "\n" in text or "\r" in text:
             raise ValueError(f"the header {name} holds a line break")
         lower = name.lower()
-        if lower not in _REPEATABLE:
+        if lower in names and lower != "set-cookie":
+            if lower == "vary":
+                text = _joined([*(v for n, v in headers if n.lower() == lower), text])
             headers[:] = [header for header in headers if header[0].lower() != lower]
-        headers.append((name, str(value)))
+        names.add(lower)
+        headers.append((name, text))
+
+
+def _joined(values: Iterable[str]) -> str:
+    """Join comma-separated lists, each item once."""
+    items = (item.strip() for value in values for item in value.split(","))
+    return ", ".join(dict.fromkeys(items))

@@ -20,6 +20,7 @@ from kit.slots.routing import Router
 
 _METHOD = re.compile(r"[A-Z][A-Z-]*")
 _REFUSED = ("TRACE", "CONNECT")
+_SURE = [one.parse for one in CONVERTERS.values()]  # their expressions match nothing else
 
 
 @dataclass(eq=False)
@@ -84,11 +85,10 @@ class Dispatch:
 
     def _check_names(self, route: Route, pattern: Pattern | Native, endpoint: Endpoint) -> None:
         first = endpoint.pattern
-        if isinstance(pattern, Pattern) and isinstance(first, Pattern):
-            if pattern.names != first.names:
-                other = next(iter(endpoint.routes.values()))
-                what = f"{route.text!r} is {other.text!r} ({other.where}) with other names."
-                self._problem(route, what, "Use the same names in both.")
+        if getattr(pattern, "names", ()) != getattr(first, "names", ()):
+            other = next(iter(endpoint.routes.values()))
+            what = f"{route.text!r} is {other.text!r} ({other.where}) with other names."
+            self._problem(route, what, "Use the same names in both.")
         others = self._names.setdefault(route.name, [])
         handlers = {r.handler for e in others for r in e.routes.values() if r.name == route.name}
         unnamed = route.name.endswith("<lambda>")
@@ -163,15 +163,13 @@ def _parsers(pattern: Pattern | Native) -> dict[str, Callable[[str], Any]]:
     """Return what parses the parameters that do not stay text, by name."""
     if isinstance(pattern, Native):
         return {}
-    return {one.name: _found(one.converter) for one in pattern.parameters if one.converter.parse}
+    return {one.name: _found(p) for one in pattern.parameters if (p := one.converter.parse)}
 
 
-def _found(converter: Converter) -> Callable[[str], Any]:
-    """Return the parser of a converter, whose ValueError is a 404."""
-    parse = converter.parse
-    assert parse is not None
-    if converter in CONVERTERS.values():
-        return parse  # its expression matches nothing that cannot be parsed
+def _found(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Return a converter's parser, whose ValueError is a 404."""
+    if parse in _SURE:
+        return parse
 
     def parse_or_not_found(text: str) -> Any:
         try:

@@ -65,7 +65,7 @@ class RecordNotFound(KitError, LookupError):
 
 
 class Conflict(KitError):
-    """A unique or foreign key, or a concurrent change, stands against what was to be stored: 409."""
+    """A unique or foreign key, or a concurrent change, stands against storing something: 409."""
 
     status = 409
 

@@ -60,7 +60,8 @@ class Failures:
         plan = self._plan(error, status)
         if plan is not None:
             try:
-                return _own(plan(environ, {"error": error, "status": status}), status, error, request_id)
+                answer = plan(environ, {"error": error, "status": status})
+                return _own(answer, status, error, request_id)
             except Exception as failed:
                 if self._debug:
                     raise

@@ -117,11 +117,10 @@ def _elsewhere(dispatch: Dispatch, environ: Environ, path: str) -> HTTPException
     It keeps the method (308, RFC 9110 section 15.4.9), and never leads to another host.
     """
     other = path[:-1] if path.endswith("/") else f"{path}/"
-    if other and not path.startswith("//"):
-        if dispatch.static.get(other) or dispatch.router.match(other):
-            query = environ.get("QUERY_STRING", "")
-            location = quote(environ.get("SCRIPT_NAME", "") + other) + (
-                f"?{query}" if query else ""
-            )
-            return HTTPException(response=Response(status=308, headers={"Location": location}))
-    return NotFound()
+    if not other or path.startswith("//"):
+        return NotFound()
+    if not (dispatch.static.get(other) or dispatch.router.match(other)):
+        return NotFound()
+    query = environ.get("QUERY_STRING", "")
+    location = quote(environ.get("SCRIPT_NAME", "") + other) + (f"?{query}" if query else "")
+    return HTTPException(response=Response(status=308, headers={"Location": location}))

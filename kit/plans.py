@@ -26,7 +26,7 @@ _NOTHING: Any = object()
 _NONE: Mapping[str, Callable[[Any], Any]] = {}
 
 
-class Rollback(Exception):  # noqa: N818
+class Rollback(Exception):
     """Thrown into open providers when the handler returned an answer with a 5xx status."""
 
 
@@ -126,7 +126,10 @@ def _direct(
         return lambda environ, values: convert(call(one(values[name])))
     arguments = _getter(wanted)
     if constants or parse:
-        plan: Plan = lambda environ, values: convert(call(*arguments({**constants, **values})))
+
+        def plan(environ: Environ, values: Mapping[str, Any]) -> Answer:
+            return convert(call(*arguments({**constants, **values})))
+
         return _parsing(plan, parse) if parse else plan
     return lambda environ, values: convert(call(*arguments(values)))
 

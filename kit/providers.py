@@ -70,9 +70,12 @@ def required(function: Any) -> tuple[str, ...]:
 
 def by_position(function: Callable[..., Any], names: tuple[str, ...]) -> Callable[..., Any]:
     """Return what can be called with the values of these parameters by position."""
+    known = parameters(function)
+    if not (is_open(known) or known.keys() >= set(names)):
+        return function  # it takes them as ``*values``
     simple = [
         name
-        for name, parameter in parameters(function).items()
+        for name, parameter in known.items()
         if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
     ]
     if tuple(simple[: len(names)]) == names:
@@ -80,7 +83,7 @@ def by_position(function: Callable[..., Any], names: tuple[str, ...]) -> Callabl
     first = [
         name
         for name in simple[: len(names)]
-        if parameters(function)[name].kind is inspect.Parameter.POSITIONAL_ONLY
+        if known[name].kind is inspect.Parameter.POSITIONAL_ONLY
     ]
 
     def call(*values: Any) -> Any:

@@ -125,7 +125,10 @@ class Reader:
         self.values.append(Value(keys, value, setting.where))
 
     def _resolved(self, value: Any) -> Any:
-        """Follow ``env:NAME`` and ``file:PATH``."""
+        """Follow ``env:NAME`` and ``file:PATH``, in lists too."""
+        if isinstance(value, list) and any(isinstance(one, str) for one in value):
+            resolved = [self._resolved(one) for one in value]
+            return value if resolved == value else resolved
         if isinstance(value, str):
             if value.startswith("env:"):
                 name = value.removeprefix("env:")

@@ -8,6 +8,7 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest, ClientDisconnected, RequestEntityTooLarge
+from werkzeug.formparser import FormDataParser
 from werkzeug.utils import cached_property
 from werkzeug.wrappers import Request as WerkzeugRequest
 
@@ -41,6 +42,18 @@ class Request(WerkzeugRequest):
         if not self.environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
             return super().form
         return MultiDict(parse_form(self.body, self.limits))
+
+    def make_form_data_parser(self) -> FormDataParser:
+        """Make Werkzeug's parser for multipart forms, which is to complain of broken ones."""
+        parser = super().make_form_data_parser()
+        parser.silent = False
+        return parser
+
+    def _load_form_data(self) -> None:
+        try:
+            super()._load_form_data()
+        except ValueError as error:
+            raise BadRequest("The form is broken or cut off.") from error
 
     @cached_property
     def body(self) -> bytes:

@@ -10,7 +10,6 @@ import contextlib
 import os
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,19 @@ from beaker.synchronization import (  # type: ignore[import-untyped]
 from kit.errors import ConfigError, Problem
 
 
+class _Hold:
+    """Holds one of Beaker's locks in a block."""
+
+    def __init__(self, lock: Any) -> None:
+        self._lock = lock
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *error: object) -> None:
+        self._lock.release()
+
+
 class _Locked(NamespaceManager):  # type: ignore[misc]
     """A namespace of ``(expires, record)`` that is changed under Beaker's lock for the key."""
 
@@ -34,14 +46,15 @@ class _Locked(NamespaceManager):  # type: ignore[misc]
 
     def load(self, key: str) -> bytes | None:
         """Return the record unless it is missing or expired; that needs no lock."""
-        with contextlib.suppress(KeyError):
+        try:
             expires, record = self[key]
-            return record if expires > time.time() else None
-        return None
+        except KeyError:
+            return None
+        return record if expires > time.time() else None
 
     def save(self, key: str, record: bytes, expected: bytes | None, lifetime: float) -> bool:
         """Compare and store under the lock."""
-        with self.locked(key):
+        with _Hold(self.get_creation_lock(key)):
             same = self.load(key) == expected
             if same:
                 self[key] = (time.time() + lifetime, record)
@@ -49,18 +62,8 @@ class _Locked(NamespaceManager):  # type: ignore[misc]
 
     def delete(self, key: str) -> None:
         """Forget the record under the lock."""
-        with self.locked(key), contextlib.suppress(KeyError):
+        with _Hold(self.get_creation_lock(key)), contextlib.suppress(KeyError):
             del self[key]
-
-    @contextlib.contextmanager
-    def locked(self, key: str) -> Iterator[None]:
-        """Hold Beaker's lock for `key`."""
-        lock = self.get_creation_lock(key)
-        lock.acquire()
-        try:
-            yield
-        finally:
-            lock.release()
 
     def forked(self) -> None:
         """Do nothing: there are no connections."""
@@ -155,7 +158,7 @@ class Files(_Locked):
         return sum(self._forget_expired(path.name) for path in self.folder.glob("[0-9a-f]/*"))
 
     def _forget_expired(self, key: str) -> bool:
-        with self.locked(key):
+        with _Hold(self.get_creation_lock(key)):
             expired = key in self and self.load(key) is None
             if expired:
                 del self[key]

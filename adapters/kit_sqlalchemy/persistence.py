@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     URL,
@@ -26,13 +26,15 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.orm import Session
 
 from kit.errors import Unavailable
 from kit.slots.persistence import PersistenceOptions, sql
 from kit.slots.persistence.databases import Database, database, location
 from kit.slots.persistence.records import Table
 from kit.slots.persistence.statements import Prepared, Statement
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
 
 DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "mariadb": "mariadb+pymysql"}
 
@@ -61,6 +63,8 @@ class SQLAlchemyUnit(sql.SQLUnit):
     @property
     def native(self) -> Session:
         """A Session in this transaction: its commit only flushes, its rollback undoes the unit."""
+        from sqlalchemy.orm import Session  # takes long, and a stack may do without
+
         if self._session is None:
             self.connection.begin()
             self._session = Session(self.connection, join_transaction_mode="rollback_only")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+from pathlib import Path
 from typing import Any
 
 import click
@@ -20,7 +21,7 @@ COMMANDS = {
     "explain": "Show every value in force, and where it came from.",
     "matrix": "Run the application's tests on every combination of components.",
     "new": "Start a project from a recipe.",
-    "new-adapter": "Write an adapter and its test, to be filled in.",
+    "new-adapter": "Write an adapter and its test into the current folder.",
     "purge": "Remove expired sessions.",
     "recipes": "List the recipes that `kit new` can copy.",
     "routes": "List the routes of the application.",
@@ -75,8 +76,8 @@ class Commands(click.Group):
 
 def _contributed(ctx: click.Context) -> dict[str, click.Command]:
     """Return the commands of the plug-ins that the config file names, if there is one."""
-    project = ctx.find_root().obj
-    if not isinstance(project, Project) or not project.path.exists():
+    project = ctx.find_root().obj or Project(Path(os.environ.get("KIT_CONFIG", "kit.toml")))
+    if not project.path.exists():
         return {}
     return {
         command.name or "": command

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
+from kit.assembly import KERNEL_TABLES
 from kit.cli.catalogue import Catalogue
 from kit.components import Component
 from kit.config import Config
@@ -73,11 +74,11 @@ def axes(found: Catalogue, wanted: Sequence[str]) -> dict[str, list[Component]]:
     for text in wanted:
         slot, given, names = text.partition("=")
         if slot not in found.slots:
-            raise _unknown("slot", slot, found.slots, text)
+            raise _unknown("slot", slot, found.slots, f"--slot {text}")
         known = {one.name: one for one in _all(found, slot)}
         for name in names.split(",") if given else ():
             if name not in known:
-                raise _unknown("component", name, known, text)
+                raise _unknown("component", name, known, f"--slot {text}")
         chosen[slot] = [known[name] for name in (names.split(",") if given else known)]
     return chosen
 
@@ -86,21 +87,32 @@ def _all(found: Catalogue, slot: str) -> list[Component]:
     return [one for one in found.each() if one.slot == slot]
 
 
-def _unknown(kind: str, name: str, known: Mapping[str, object], text: str) -> ConfigError:
+def _names(found: Catalogue, slot: str) -> list[str]:
+    """Return the names that the components of a slot have as tables."""
+    return [name.rpartition(":")[2] for name in found.components.get(slot, ())]
+
+
+def _unknown(kind: str, name: str, known: Iterable[str], where: str) -> ConfigError:
     what = f"there is no {kind} {name!r}.{nearest(name, known)}"
-    return ConfigError([Problem(f"--slot {text}", what, f"There are: {listing(known)}.")])
+    return ConfigError([Problem(where, what, f"There are: {listing(known)}.")])
 
 
-def variations(texts: Sequence[str]) -> dict[str, list[str]]:
-    """Read ``key=value,value`` for each of `texts`."""
-    found = {}
+def variations(found: Catalogue, texts: Sequence[str]) -> dict[str, list[str]]:
+    """Read ``key=value,value`` for each of `texts`; the key begins with a table of kit.toml."""
+    varied = {}
     for text in texts:
         key, given, values = text.partition("=")
         if not given or "." not in key:
             what = "is not of the form slot.option=value,value."
             raise ConfigError([Problem(f"--vary {text}", what)])
-        found[key] = values.split(",")
-    return found
+        table, *rest = key.split(".")
+        tables = [*KERNEL_TABLES, *found.slots]
+        if table not in tables:
+            raise _unknown("table", table, tables, f"--vary {text}")
+        if len(rest) > 1 and rest[0] not in (known := _names(found, table)):
+            raise _unknown("component", rest[0], known, f"--vary {text}")
+        varied[key] = values.split(",")
+    return varied
 
 
 def combinations(
@@ -121,4 +133,4 @@ def combinations(
 
 def _applies(key: str, in_use: Mapping[str, str]) -> bool:
     slot, *rest = key.split(".")
-    return len(rest) < 2 or in_use.get(slot) == rest[0]
+    return len(rest) < 2 or in_use.get(slot, "").rpartition(":")[2] == rest[0]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from itertools import groupby
 
 import click
 
@@ -11,14 +10,16 @@ from kit.assembly import Stack
 from kit.cli.options import project_options
 from kit.cli.output import table
 from kit.cli.project import Project
+from kit.config import Keys
+from kit.reader import Value
 
 
 @click.command("explain")
 @project_options
 def command(project: Project) -> None:
-    """Show each slot with its component, and every value in force with where it came from.
+    """Show every value in force, and where it came from.
 
-    Secrets and passwords are hidden.
+    The slots with their components come first. Secrets and passwords are hidden.
 
     \b
     Example:
@@ -28,11 +29,18 @@ def command(project: Project) -> None:
     profile = os.environ.get("KIT_PROFILE")
     click.echo(f"{project.path}{f' with profile {profile}' if profile else ''}\n")
     click.echo(_slots(stack))
-    for name, values in groupby(stack.values, key=lambda value: value.keys[:-1]):
+    for name, values in _tables(stack).items():
         rows = [(value.keys[-1], value.shown(), value.where) for value in values]
         title = f"[{'.'.join(name)}]"
         click.echo(f"\n{click.style(title, bold=True)}")
         click.echo(table(["key", "value", "from"], rows))
+
+
+def _tables(stack: Stack) -> dict[Keys, list[Value]]:
+    tables: dict[Keys, list[Value]] = {}
+    for value in stack.values:
+        tables.setdefault(value.keys[:-1], []).append(value)
+    return tables
 
 
 def _slots(stack: Stack) -> str:

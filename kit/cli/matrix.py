@@ -77,7 +77,7 @@ def command(
     if found.problems:
         print_problems(ConfigError(found.problems))
     chosen = axes(found, slots)
-    tried = list(combinations(found, chosen, variations(vary)))
+    tried = list(combinations(found, chosen, variations(found, vary)))
     missing = [one for some in chosen.values() for one in some if one.version() is None]
     begun = time.monotonic()
     results = _with_progress(_run(tried, project.config, jobs, pytest_arguments), len(tried))

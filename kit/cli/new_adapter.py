@@ -21,9 +21,9 @@ MODELS = {"persistence": "kit_peewee.persistence"}
 @click.argument("name")
 @click.option("--slot", default="templating", show_default=True, help="The slot that it fills.")
 def command(name: str, slot: str) -> None:
-    """Write an adapter and its test into the current folder: NAME.py and test_NAME.py.
+    """Write an adapter and its test into the current folder.
 
-    They work as they are, on nothing but the standard library, and pass the contract of the slot:
+    NAME.py and test_NAME.py work as they are, on nothing but the standard library, and pass the contract of the slot:
     replace what is in them by the library that you wrap.
 
     \b

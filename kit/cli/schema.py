@@ -45,9 +45,9 @@ _TYPES: dict[Any, Schema] = {
 @click.command("schema")
 @project_options
 def command(project: Project) -> None:
-    """Print a JSON Schema (2020-12) of kit.toml, for the components that are installed.
+    """Print a JSON Schema of kit.toml.
 
-    Editors that know TOML complete and check the file with it.
+    It knows the components that are installed. Editors complete and check the file with it.
 
     \b
     Example:
@@ -79,11 +79,10 @@ def _slot(slot: Slot, found: Catalogue) -> Schema:
         f" from the application.{f' Without it: {slot.default}.' if slot.default else ''}",
         "anyOf": [{"enum": sorted(names)}, {"type": "string", "pattern": r"^[\w.]+:[\w.]+$"}],
     }
-    own = {
-        one.name: options_schema(_options_class(one, slot), without=slot.options) for one in there
-    }
     shared = options_schema(slot.options)
-    tables = {name: table for name, table in own.items() if table["properties"]}
+    tables = {
+        one.name.rpartition(":")[2]: options_schema(_options_class(one, slot)) for one in there
+    }
     made = _object({"use": use, **shared["properties"], **tables})
     return {"description": shared["description"], **made}
 
@@ -100,14 +99,12 @@ def _options_class(component: Component, slot: Slot) -> type:
     return cls
 
 
-def options_schema(cls: type, without: type | None = None) -> Schema:
-    """Return the schema of an options class; the fields of `without` are left out."""
+def options_schema(cls: type) -> Schema:
+    """Return the schema of an options class."""
     hints = typing.get_type_hints(cls)
-    left_out = {option.name for option in fields(without)} if without else set()
     properties = {
         option.name.rstrip("_"): _typed(hints[option.name]) | _default(option)
         for option in fields(cls)
-        if option.name not in left_out
     }
     return {"description": inspect.getdoc(cls) or "", **_object(properties)}
 

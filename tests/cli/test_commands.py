@@ -62,7 +62,7 @@ def test_plug_ins_of_the_config_add_commands(kit, project):
     (project / "counter.py").write_text(COUNTER)
     text = (project / "kit.toml").read_text()
     (project / "kit.toml").write_text(text.replace("[app]", '[app]\nplugins = ["counter"]', 1))
-    assert "count         Count the routes." in kit("--help").output
+    assert "count        Count the routes." in kit("--help").output
     assert kit("count").output == "2 routes\n"
 
 

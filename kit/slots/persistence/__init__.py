@@ -177,7 +177,7 @@ def statements(persistence: Persistence, tables: dict[type, Table]) -> Statement
 
 @provider
 def unit_of_work(persistence: Persistence) -> Iterator[Unit]:
-    """Open a unit of work: committed when the handler returned, rolled back when anything raised."""
+    """Open a unit of work: committed when the handler returned, rolled back when it raised."""
     unit = UnitOfWork(persistence)
     try:
         yield unit

@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from kit.cli.catalogue import catalogue
+from kit.cli.combinations import Combination, axes, combinations, variable, variations
+from kit.components import Component
+from kit.config import load
+from kit.errors import ConfigError
+
+TESTS = """\
+import os
+from pathlib import Path
+
+from kit.testing import client
+from shop import app
+
+
+def test_index():
+    assert client(app).get("/").text == "hello"
+
+
+def test_buy():
+    assert client(app).post("/3").text == "3"
+"""
+CONFIG = {
+    "routing": {"use": "werkzeug"},
+    "persistence": {"use": "peewee", "url": "sqlite:///x.db"},
+    "sessions": {"use": "beaker"},
+}
+
+
+@pytest.fixture
+def tests(project):
+    """The tests of the project, in one file."""
+    (project / "tests").mkdir()
+    (project / "tests" / "test_shop.py").write_text(TESTS)
+    (project / "pyproject.toml").write_text('[tool.pytest.ini_options]\npythonpath = ["."]\n')
+    return project / "tests" / "test_shop.py"
+
+
+def tried(slots=(), vary=()):
+    config = load(CONFIG)
+    found = catalogue(config)
+    return list(combinations(found, axes(found, slots), variations(found, vary)))
+
+
+def test_the_tests_run_on_every_combination(kit, tests):
+    shown = kit("matrix")
+    assert shown.exit_code == 0, shown.stderr
+    lines = [line.split() for line in shown.stdout.splitlines()]
+    assert lines[0] == ["routing", "passed", "failed", "skipped", "seconds"]
+    assert [(line[0], *line[1:4], line[-1]) for line in lines[1:3]] == [
+        ("ffroute", "2", "0", "0", "ok"),
+        ("werkzeug", "2", "0", "0", "ok"),
+    ]
+    assert re.fullmatch(
+        r"2 combinations in \d+\.\d s: 2 passed, 0 failed, 0 components missing.",
+        shown.stdout.splitlines()[-1],
+    )
+    assert "2 of 2  " in shown.stderr
+
+
+def test_failures_are_shown_and_counted(kit, tests):
+    tests.write_text(
+        f"{TESTS}\n\ndef test_router():\n    assert 'ffroute' in os.environ['KIT_ROUTING__USE']\n"
+        "\n\ndef test_skipped():\n    __import__('pytest').skip('why')\n"
+    )
+    shown = kit("matrix", "--json", "--jobs", 2)
+    assert shown.exit_code == 1
+    document = json.loads(shown.stdout)
+    good, bad = document["combinations"]
+    assert document["ok"] is False
+    assert document["missing"] == []
+    assert (good["components"], good["values"]) == ({"routing": "ffroute"}, {})
+    assert [good[key] for key in ("ok", "passed", "failed", "skipped", "output")] == [
+        *(True, 3, 0, 1, "")
+    ]
+    assert [bad[key] for key in ("ok", "passed", "failed", "skipped")] == [False, 2, 1, 1]
+    assert "FAILED tests/test_shop.py::test_router" in bad["output"]
+
+
+def test_arguments_for_pytest_follow_two_dashes_and_no_tests_are_a_failure(kit, tests):
+    shown = kit("matrix", "--slot", "routing=werkzeug", "--", "-k", "nothing")
+    assert shown.exit_code == 1
+    assert "routing werkzeug: no tests ran (pytest ended with 5)\n" in shown.stdout
+    assert "2 deselected" in shown.stdout
+    assert re.search(r"werkzeug +0 +0 +0 +\d+\.\d  FAILED", shown.stdout)
+
+
+def test_a_missing_library_is_listed(kit, tests, monkeypatch):
+    version = Component.version
+    monkeypatch.setattr(
+        Component, "version", lambda self: None if self.name == "ffroute" else version(self)
+    )
+    shown = kit("matrix", "--", "-k", "index")
+    assert shown.exit_code == 0, shown.stdout
+    assert 'missing: routing ffroute: pip install "framekit[ffroute]"\n' in shown.stdout
+    assert shown.stdout.endswith("1 passed, 0 failed, 1 components missing.\n")
+    assert kit("matrix", "--slot", "routing=ffroute").exit_code == 1
+
+
+def test_pytest_is_asked_for(kit, monkeypatch):
+    monkeypatch.setattr("kit.cli.matrix.find_spec", lambda name: None)
+    shown = kit("matrix")
+    assert shown.exit_code == 2
+    assert shown.stderr == "pytest is not installed.\n    pip install pytest\n"
+
+
+def test_all_slots_in_use_are_tried():
+    assert len(tried()) == 8
+    assert {len(one.components) for one in tried()} == {3}
+
+
+def test_only_the_slots_and_components_that_are_named_are_tried():
+    assert [one.components for one in tried(["persistence"])] == [
+        {"persistence": "peewee"},
+        {"persistence": "sqlalchemy"},
+    ]
+    found = tried(["routing=werkzeug", "sessions=itsdangerous,beaker"])
+    assert [one.components["sessions"] for one in found] == ["itsdangerous", "beaker"]
+
+
+def test_options_of_a_component_are_varied_where_it_is_in_use():
+    found = tried(["sessions"], ["sessions.beaker.backend=memory,file", "limits.fields=1,2"])
+    assert [(one.components["sessions"], *one.values.values()) for one in found] == [
+        ("beaker", "memory", "1"),
+        ("beaker", "memory", "2"),
+        ("beaker", "file", "1"),
+        ("beaker", "file", "2"),
+        ("itsdangerous", "1"),
+        ("itsdangerous", "2"),
+    ]
+    assert len(tried(["routing=werkzeug"], ["sessions.itsdangerous.x=1,2"])) == 1
+
+
+@pytest.mark.parametrize(
+    ("slots", "vary", "message"),
+    [
+        (["routin"], [], "--slot routin: there is no slot 'routin'. Did you mean 'routing'?"),
+        (["routing=x"], [], "--slot routing=x: there is no component 'x'."),
+        ([], ["limits.fields"], "--vary limits.fields: is not of the form slot.option=value,value."),
+        ([], ["limit.x=1"], "--vary limit.x=1: there is no table 'limit'. Did you mean 'limits'?"),
+        ([], ["sessions.baker.x=1"], "there is no component 'baker'. Did you mean 'beaker'?"),
+    ],
+)
+def test_mistakes_in_the_axes(slots, vary, message):
+    with pytest.raises(ConfigError) as raised:
+        tried(slots, vary)
+    assert message in str(raised.value)
+
+
+def test_a_combination_is_chosen_by_variables(tmp_path):
+    one = Combination({"routing": "ffroute"}, {"sessions.beaker.backend": "file"})
+    assert one.environment(load(CONFIG), tmp_path) == {
+        "KIT_ROUTING__USE": "ffroute",
+        "KIT_SESSIONS__BEAKER__BACKEND": "file",
+        "KIT_PERSISTENCE__URL": f"sqlite:///{tmp_path}/x.db",
+    }
+    assert variable("slot.my-part.key") == "KIT_SLOT__MY_PART__KEY"
+
+
+def test_combinations_share_a_server_and_not_a_file(monkeypatch, tmp_path):
+    url = "postgresql://app:hunter2@db/test"
+    server = Combination({}, {"persistence.url": url})
+    assert server.database(load(CONFIG)) == url
+    assert server.environment(load(CONFIG), tmp_path) == {"KIT_PERSISTENCE__URL": url}
+    assert server.labels() == {"persistence.url": "postgresql://app:<secret>@db/test"}
+    assert Combination({}, {}).database(load(CONFIG)) == ""
+    monkeypatch.setenv("DATABASE", url)
+    indirect = load({"persistence": {"url": "env:DATABASE"}})
+    assert Combination({}, {}).database(indirect) == url
