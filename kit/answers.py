@@ -6,6 +6,7 @@ The table of conversions is made once, at start, with the headers that every ans
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from typing import Any
@@ -28,6 +29,8 @@ STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HT
 _HTML = [*SECURITY_HEADERS, ("Content-Type", "text/html; charset=utf-8")]
 _JSON = [*SECURITY_HEADERS, ("Content-Type", "application/json")]
 _BYTES = [*SECURITY_HEADERS, ("Content-Type", "application/octet-stream")]
+_NO_HEADER = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]")
+_BODILESS = {204, 304}
 
 
 class Stream:
@@ -123,6 +126,11 @@ def with_status(result: tuple[Any, ...]) -> Answer:
             line = STATUS_LINES.get(extra) or f"{extra} Unknown"
         else:
             merge(headers, extra.items() if hasattr(extra, "items") else extra)
+    if int(line[:3]) in _BODILESS:
+        if isinstance(body, Stream):
+            body.close()
+        about_body = {"content-type", "content-length"}
+        return line, [header for header in headers if header[0].lower() not in about_body], []
     return line, headers, body
 
 
@@ -130,7 +138,7 @@ def response(result: Response) -> Answer:
     """Answer with a Response, which keeps its own headers over the secure defaults."""
     headers = list(SECURITY_HEADERS)
     body: Iterable[bytes] = result.iter_encoded()
-    if result.status_code in (204, 304):
+    if result.status_code in _BODILESS:
         result.close()
         body = []
     elif not result.is_sequence:
@@ -181,13 +189,13 @@ def merge(headers: list[Header], more: Iterable[Header]) -> None:
     """Put further headers into a list of headers; one of the same name is replaced.
 
     Cookies are added, and the names that Vary lists are joined. Raises ValueError for a line
-    break in a header.
+    break in a header, and for characters that a header cannot have.
     """
     names = {name.lower() for name, _ in headers}
     for name, value in more:
         text = str(value)
-        if "\n" in text or "\r" in text:
-            raise ValueError(f"the header {name} holds a line break")
+        if _NO_HEADER.search(name + text):
+            raise ValueError(f"the header {name!r} holds a line break, or more than Latin-1")
         lower = name.lower()
         if lower in names and lower != "set-cookie":
             if lower == "vary":

@@ -69,7 +69,13 @@ class Dispatch:
                 continue
             shape = pattern.shape if isinstance(pattern, Pattern) else pattern.text
             endpoint = by_shape.setdefault(shape, Endpoint(pattern))
-            self._check_names(route, pattern, endpoint)
+            first = endpoint.pattern
+            if getattr(pattern, "names", ()) != getattr(first, "names", ()):
+                other = next(iter(endpoint.routes.values()))
+                what = f"{route.text!r} is {other.text!r} ({other.where}) with other names."
+                self._problem(route, what, "Use the same names in both.")
+                continue
+            self._check_name(route, endpoint)
             for method in route.methods:
                 self._claim(endpoint, method, route)
         return sorted(by_shape.values(), key=lambda endpoint: _rank(endpoint.pattern))
@@ -83,12 +89,7 @@ class Dispatch:
             self._problem(route, f"the URL pattern {route.pattern!r} cannot be used: {error}")
             return None
 
-    def _check_names(self, route: Route, pattern: Pattern | Native, endpoint: Endpoint) -> None:
-        first = endpoint.pattern
-        if getattr(pattern, "names", ()) != getattr(first, "names", ()):
-            other = next(iter(endpoint.routes.values()))
-            what = f"{route.text!r} is {other.text!r} ({other.where}) with other names."
-            self._problem(route, what, "Use the same names in both.")
+    def _check_name(self, route: Route, endpoint: Endpoint) -> None:
         others = self._names.setdefault(route.name, [])
         handlers = {r.handler for e in others for r in e.routes.values() if r.name == route.name}
         unnamed = route.name.endswith("<lambda>")

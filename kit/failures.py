@@ -50,6 +50,8 @@ class Failures:
 
     def __call__(self, environ: Environ, error: Exception) -> Answer:
         """Answer for an exception; whatever happens here ends in one plain page."""
+        if isinstance(error, HTTPException) and isinstance(error.response, Response):
+            return response(error.response)
         status = _status(error)
         request_id = ""
         if status >= 500:
@@ -81,7 +83,7 @@ def _status(error: Exception) -> int:
     if isinstance(error, KitError):
         return error.status
     if isinstance(error, HTTPException):
-        return error.response.status_code if error.response else error.code or 500
+        return error.code or 500
     return 500
 
 
@@ -117,8 +119,6 @@ def _own(answer: Answer, status: int, error: Exception, request_id: str) -> Answ
 
 
 def _standard(environ: Environ, error: Exception, status: int, request_id: str) -> Answer:
-    if isinstance(error, HTTPException) and isinstance(error.response, Response):
-        return response(error.response)
     line = STATUS_LINES.get(status) or f"{status} Unknown"
     detail = _DETAILS.get(status, "")
     if isinstance(error, HTTPException) and status < 500 and error.description:
@@ -138,7 +138,7 @@ def _rendered(
     environ: Environ, line: str, status: int, detail: str, request_id: str
 ) -> tuple[str, bytes]:
     accept = environ.get("HTTP_ACCEPT", "")
-    if accept in ("", "*/*") or "text/html" in accept or not _prefers_json(accept):
+    if accept in ("", "*/*") or accept.startswith("text/html,") or not _prefers_json(accept):
         if request_id:
             detail += f" (request {request_id})"
         return "text/html; charset=utf-8", _PAGE.format(title=line, detail=escape(detail)).encode()

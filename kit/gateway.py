@@ -122,5 +122,6 @@ def _elsewhere(dispatch: Dispatch, environ: Environ, path: str) -> HTTPException
     if not (dispatch.static.get(other) or dispatch.router.match(other)):
         return NotFound()
     query = environ.get("QUERY_STRING", "")
-    location = quote(environ.get("SCRIPT_NAME", "") + other) + (f"?{query}" if query else "")
+    mounted = environ.get("SCRIPT_NAME", "").encode("latin-1")
+    location = quote(mounted) + quote(other) + (f"?{query}" if query else "")
     return HTTPException(response=Response(status=308, headers={"Location": location}))

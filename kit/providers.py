@@ -52,9 +52,13 @@ def place(function: Any) -> str:
 
 def parameters(function: Any) -> dict[str, inspect.Parameter]:
     """Return the parameters that a function can be given by name (all but ``*args``)."""
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # some builtin functions and classes, such as dict, do not tell
+        return {}
     return {
         name: parameter
-        for name, parameter in inspect.signature(function).parameters.items()
+        for name, parameter in signature.parameters.items()
         if parameter.kind is not inspect.Parameter.VAR_POSITIONAL
     }
 

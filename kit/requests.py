@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from io import BytesIO
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 import msgspec
@@ -16,11 +17,27 @@ if TYPE_CHECKING:
     from kit.assembly import Limits
 
 
+class _JSON:
+    """The JSON module of `Request.get_json`: no NaN, no endless nesting."""
+
+    dumps = staticmethod(msgspec.json.encode)
+
+    @staticmethod
+    def loads(data: bytes) -> Any:
+        """Decode; raise ValueError for whatever is not JSON."""
+        try:
+            return msgspec.json.decode(data)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise ValueError(str(error)) from error
+
+
 class Request(WerkzeugRequest):
     """A WSGI request with lazily parsed headers, query, cookies, form and JSON.
 
     What is larger than ``[limits]`` allows raises 413, what is malformed 400.
     """
+
+    json_module = _JSON
 
     def __init__(self, environ: dict[str, Any], limits: Limits) -> None:
         self.environ = environ
@@ -59,7 +76,7 @@ class Request(WerkzeugRequest):
     def body(self) -> bytes:
         """The whole body, within the limit; raises 400 where the client broke off."""
         length = self.environ.get("CONTENT_LENGTH") or ""
-        if not (length.isascii() and length.isdigit()):
+        if "_cached_data" in self.__dict__ or not (length.isascii() and length.isdigit()):
             return self.get_data()
         expected = int(length)
         if expected > self.limits.body:
@@ -67,7 +84,22 @@ class Request(WerkzeugRequest):
         data: bytes = self.environ["wsgi.input"].read(expected)
         if len(data) < expected:
             raise ClientDisconnected
+        self._cached_data = data
         return data
+
+    @cached_property
+    def stream(self) -> IO[bytes]:  # type: ignore[override]
+        """The body as a file; of a body in chunks what the limit allows, or 413."""
+        if self.environ.get("CONTENT_LENGTH") or not self.environ.get("wsgi.input_terminated"):
+            return super().stream
+        chunks: list[bytes] = []
+        left = self.limits.body + 1
+        while left and (chunk := self.environ["wsgi.input"].read(min(left, 65536))):
+            chunks.append(chunk)
+            left -= len(chunk)
+        if not left:
+            raise RequestEntityTooLarge
+        return BytesIO(b"".join(chunks))
 
     @cached_property
     def json(self) -> Any:
@@ -75,9 +107,16 @@ class Request(WerkzeugRequest):
         if not self.is_json:
             return self.on_json_loading_failed(None)
         try:
-            return msgspec.json.decode(self.body)
-        except (msgspec.DecodeError, RecursionError) as error:
+            return _JSON.loads(self.body)
+        except ValueError as error:
             raise BadRequest(f"The body is not valid JSON: {error}") from error
+
+    @cached_property
+    def args(self) -> MultiDict[str, str]:  # type: ignore[override]
+        """The fields of the query, in order; as many as a form may have."""
+        if self.environ.get("QUERY_STRING", "").count("&") >= self.limits.fields:
+            raise RequestEntityTooLarge
+        return super().args
 
 
 def parse_form(body: bytes, limits: Limits) -> list[tuple[str, str]]:

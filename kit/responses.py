@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NoReturn
 
 from werkzeug.exceptions import abort as _abort
+from werkzeug.urls import iri_to_uri
 from werkzeug.wrappers import Response
 
 __all__ = ["Response", "abort", "redirect"]
@@ -20,7 +21,7 @@ def redirect(location: str, status: int = 303, *, external: bool = False) -> Res
     outside = external and location.startswith(("https://", "http://"))
     if not (local or outside) or any(ord(c) <= 32 or c == "\\" for c in location):
         raise ValueError(f"{location!r} is no safe location for a redirect")
-    return Response(status=status, headers={"Location": location})
+    return Response(status=status, headers={"Location": iri_to_uri(location)})
 
 
 def abort(status: int, description: str | None = None) -> NoReturn:

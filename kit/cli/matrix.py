@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -116,6 +117,7 @@ def _run(
 def _with_progress(results: Iterator[Result], count: int) -> list[Result]:
     """Collect results; tell of each on stderr, on a terminal in one line that changes."""
     live = sys.stderr.isatty()
+    width = shutil.get_terminal_size().columns - 1
     done: list[Result] = []
     if live:
         click.echo(f"0 of {count} combinations", err=True, nl=False)
@@ -123,7 +125,7 @@ def _with_progress(results: Iterator[Result], count: int) -> list[Result]:
         done.append(result)
         name = " ".join(result.combination.labels().values())
         line = f"{len(done)} of {count}  {name}: {result.summary}"
-        click.echo(f"\r\033[K{line[:100]}" if live else line, err=True, nl=not live)
+        click.echo(f"\r\033[K{line[:width]}" if live else line, err=True, nl=not live)
     if live:
         click.echo("\r\033[K", err=True, nl=False)
     return done

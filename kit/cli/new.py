@@ -62,8 +62,17 @@ def _next_steps(folder: Path, config: Config) -> str:
         missing.append("pytest")
     steps = [f"cd {folder}", "kit run", *(["python -m pytest"] if tests else [])]
     if missing:
-        steps.insert(1, "pip install " + " ".join(f'"{name}"' for name in missing))
+        steps.insert(1, "pip install " + " ".join(f'"{name}"' for name in _joined(missing)))
     return "Next:" + "".join(f"\n    {step}" for step in steps)
+
+
+def _joined(requirements: list[str]) -> list[str]:
+    """Put the extras of one distribution together."""
+    extras: dict[str, list[str]] = {}
+    for requirement in requirements:
+        name, _, extra = requirement.rstrip("]").partition("[")
+        extras.setdefault(name, []).extend([extra] if extra else [])
+    return [f"{name}[{','.join(found)}]" if found else name for name, found in extras.items()]
 
 
 def _missing(config: Config) -> list[Component]:

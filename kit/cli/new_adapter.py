@@ -23,8 +23,8 @@ MODELS = {"persistence": "kit_peewee.persistence"}
 def command(name: str, slot: str) -> None:
     """Write an adapter and its test into the current folder.
 
-    NAME.py and test_NAME.py work as they are, on nothing but the standard library, and pass the contract of the slot:
-    replace what is in them by the library that you wrap.
+    NAME.py and test_NAME.py work as they are, on nothing but the standard library, and pass the
+    contract of the slot: replace what is in them by the library that you wrap.
 
     \b
     Example:

@@ -143,5 +143,8 @@ def _deaf(host: str, port: int, error: OSError) -> Problem:
         return Problem("", f"port {port} of {host} is in use.", mend)
     if error.errno == errno.EACCES:
         return Problem("", f"port {port} needs privileges.", "Take one from 1024 on.")
-    what = f"cannot listen on {host}, port {port}: {error.strerror}."
+    # Python adds the address to the text of the system; failed look-ups have a text of their own.
+    number = error.errno or 0
+    reason = os.strerror(number) if number > 0 else error.strerror
+    what = f"cannot listen on {host}, port {port}: {reason}."
     return Problem("", what, "Use an address of this machine, such as 127.0.0.1.")

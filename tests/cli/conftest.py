@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +11,6 @@ from click.testing import CliRunner, Result
 
 from kit.cli import main
 
-KIT = Path(sys.executable).with_name("kit")
 CONFIG = """\
 [app]
 import = "shop:app"
@@ -62,14 +59,3 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def kit(project: Path) -> Kit:
     """Call a command in this process."""
     return lambda *words: CliRunner().invoke(main, [str(word) for word in words])
-
-
-def command(*words: object, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Call a command in a process of its own, piped."""
-    return subprocess.run(
-        [KIT, *map(str, words)],
-        env=os.environ | environ,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )

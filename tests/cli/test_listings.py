@@ -164,7 +164,8 @@ def fits(value: Any, schema: dict[str, Any]) -> bool:
     kinds = {"string": str, "number": (int, float), "integer": int, "boolean": bool}
     kinds |= {"object": dict, "array": list}
     names = schema.get("type", list(kinds))
-    if not isinstance(value, tuple(kinds[n] for n in ([names] if isinstance(names, str) else names))):
+    allowed = [kinds[name] for name in ([names] if isinstance(names, str) else names)]
+    if not any(isinstance(value, kind) for kind in allowed):
         return False
     if isinstance(value, bool) and names in ("integer", ["string", "number"]):
         return False

@@ -142,7 +142,11 @@ def test_options_of_a_component_are_varied_where_it_is_in_use():
     [
         (["routin"], [], "--slot routin: there is no slot 'routin'. Did you mean 'routing'?"),
         (["routing=x"], [], "--slot routing=x: there is no component 'x'."),
-        ([], ["limits.fields"], "--vary limits.fields: is not of the form slot.option=value,value."),
+        (
+            [],
+            ["limits.x"],
+            "--vary limits.x: is not of the form slot.option=value,value.",
+        ),
         ([], ["limit.x=1"], "--vary limit.x=1: there is no table 'limit'. Did you mean 'limits'?"),
         ([], ["sessions.baker.x=1"], "there is no component 'baker'. Did you mean 'beaker'?"),
     ],

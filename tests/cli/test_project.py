@@ -47,7 +47,10 @@ def test_what_import_names(kit, project, value, message):
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("import os\n\ndef f():\n    1 / 0\n\nf()", "shop.py:4: ZeroDivisionError: division by zero"),
+        (
+            "import os\n\ndef f():\n    1 / 0\n\nf()",
+            "shop.py:4: ZeroDivisionError: division",
+        ),
         ("\nimport nothing_like_this", "shop.py:2: ModuleNotFoundError: No module named 'nothing"),
         ("x = (", "shop.py:1: SyntaxError: '(' was never closed"),
         ("import json\njson.loads('x')", "shop.py:2: JSONDecodeError: Expecting value"),
