@@ -31,6 +31,13 @@ class Duration(float):
             )
         return cls(float(found[1]) * _SECONDS[found[2]])
 
+    def __str__(self) -> str:
+        """Return the duration in words, in the largest unit that it is a multiple of."""
+        for unit, seconds in reversed(_SECONDS.items()):
+            if self and self % seconds == 0:
+                return f"{self / seconds:g} {unit}{'' if self == seconds else 's'}"
+        return f"{float(self):g} seconds"
+
 
 class Size(int):
     """A number of bytes, written ``"16 MiB"``, ``"2.5 MB"``, or as a plain number."""
@@ -42,6 +49,13 @@ class Size(int):
         if not found or found[2] not in _BYTES:
             raise ValueError(f"{text!r} is no size: write for example '500 kB' or '16 MiB'")
         return cls(float(found[1]) * _BYTES[found[2]])
+
+    def __str__(self) -> str:
+        """Return the size in words, in the largest unit that it is a multiple of a tenth of."""
+        for unit, size in sorted(_BYTES.items(), key=lambda item: -item[1]):
+            if self >= size and self * 10 % size == 0:
+                return f"{self / size:g} {unit}"
+        return f"{int(self)} B"
 
 
 class Secret(str):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import re
 import types
@@ -45,13 +46,19 @@ class Value:
     where: str
 
     def shown(self) -> str:
-        """Return the value as it may be printed: secrets and passwords hidden."""
+        """Return the value as TOML has it, with secrets and passwords hidden."""
         match self.value:
             case DatabaseURL():
-                return repr(self.value.shown())
-            case Path() | Duration() | Size():
-                return str(self.value)
-        return repr(self.value)
+                return f'"{self.value.shown()}"'
+            case Secret():
+                return repr(self.value)
+            case None:
+                return "not set"
+            case list() | tuple() if any(isinstance(one, Secret) for one in self.value):
+                return repr(self.value)
+            case Duration() | Size() | Path():
+                return f'"{self.value}"'
+        return json.dumps(self.value, default=str, ensure_ascii=False)
 
 
 class Reader:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from io import BytesIO
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
@@ -37,7 +38,7 @@ class Request(WerkzeugRequest):
     What is larger than ``[limits]`` allows raises 413, what is malformed 400.
     """
 
-    json_module = _JSON
+    json_module = _JSON  # type: ignore[assignment]  # Werkzeug takes any object with these two
 
     def __init__(self, environ: dict[str, Any], limits: Limits) -> None:
         self.environ = environ
@@ -71,6 +72,8 @@ class Request(WerkzeugRequest):
             super()._load_form_data()
         except ValueError as error:
             raise BadRequest("The form is broken or cut off.") from error
+        for _, file in self.files.items(multi=True):
+            weakref.finalize(file, file.stream.close)  # a temporary file, if it is large
 
     @cached_property
     def body(self) -> bytes:
@@ -88,7 +91,7 @@ class Request(WerkzeugRequest):
         return data
 
     @cached_property
-    def stream(self) -> IO[bytes]:  # type: ignore[override]
+    def stream(self) -> IO[bytes]:
         """The body as a file; of a body in chunks what the limit allows, or 413."""
         if self.environ.get("CONTENT_LENGTH") or not self.environ.get("wsgi.input_terminated"):
             return super().stream
@@ -112,7 +115,7 @@ class Request(WerkzeugRequest):
             raise BadRequest(f"The body is not valid JSON: {error}") from error
 
     @cached_property
-    def args(self) -> MultiDict[str, str]:  # type: ignore[override]
+    def args(self) -> MultiDict[str, str]:
         """The fields of the query, in order; as many as a form may have."""
         if self.environ.get("QUERY_STRING", "").count("&") >= self.limits.fields:
             raise RequestEntityTooLarge

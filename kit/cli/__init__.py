@@ -18,6 +18,7 @@ from kit.errors import ConfigError, nearest
 COMMANDS = {
     "check": "Check the configuration and the application.",
     "components": "List the components that there are for each slot.",
+    "create": "Create the tables that are missing.",
     "explain": "Show every value in force, and where it came from.",
     "matrix": "Run the application's tests on every combination of components.",
     "new": "Start a project from a recipe.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -32,6 +33,8 @@ class Combination:
     def environment(self, config: Config, scratch: Path) -> dict[str, str]:
         """Return the variables that choose it; SQLite files are put into the folder `scratch`."""
         chosen = {f"{slot}.use": name for slot, name in self.components.items()} | self.values
+        if config.get("app", "secret_key") is None:  # some component may need one
+            chosen["app.secret_key"] = secrets.token_urlsafe(32)
         files = {".".join(keys): _resolved(s.value) for keys, s in config.settings.items()}
         return {
             variable(key): _scratched(value, scratch)

@@ -97,7 +97,8 @@ def _reload(config: Config, stack: Stack) -> Iterator[tuple[str, str]]:
 
 
 @_finding(
-    "KIT-D006", 'Create tables when you deploy, and serve with create = "never" and fewer rights.'
+    "KIT-D006",
+    'Run `kit create` when you deploy, and serve with create = "never" and fewer rights.',
 )
 def _creating(config: Config, stack: Stack) -> Iterator[tuple[str, str]]:
     return _is(stack, "persistence", "create", "missing")

@@ -121,6 +121,9 @@ slot = Slot(
 )
 
 
+kit_after = ("kit.slots.routing",)
+
+
 @hookimpl
 def kit_slots() -> list[Slot]:
     """Declare the slot ``templating``."""

@@ -47,7 +47,7 @@ def test_findings_say_where_and_what_to_do(kit, faulty):
     assert shown.exit_code == 1
     assert ids(shown) == [f"KIT-D00{n}" for n in (1, 2, 4, 5, 6, 7, 8)]
     assert (
-        "KIT-D001 kit.toml:3: [app] debug = True\n"
+        "KIT-D001 kit.toml:3: [app] debug = true\n"
         "    Set debug = false: errors of the application are for its log only.\n"
     ) in shown.stdout
     assert "KIT-D002 kit.toml:4: [app] secret_key is written in the file itself\n" in shown.stdout

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 import tomllib
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -88,8 +90,8 @@ def test_explain_shows_values_and_where_they_came_from(kit, project, monkeypatch
     assert shown.startswith(f"{project / 'kit.toml'}\n")
     assert re.search(r"routing +werkzeug +kit.toml:6", shown)
     assert re.search(r"templating +-\n", shown)
-    assert re.search(r"import +'shop:app' +kit.toml:2", shown)
-    assert re.search(r"body +3145728 +environment variable KIT_LIMITS__BODY", shown)
+    assert re.search(r'import +"shop:app" +kit.toml:2', shown)
+    assert re.search(r'body +"3 MiB" +environment variable KIT_LIMITS__BODY', shown)
     assert re.search(r"fields +1000 +default", shown)
 
 
@@ -100,7 +102,7 @@ def test_explain_hides_secrets(kit, project):
     )
     shown = kit("explain").stdout
     assert re.search(r"secret_key +<secret> +kit.toml:2", shown)
-    assert "'postgresql://app:<secret>@db/test'" in shown
+    assert '"postgresql://app:<secret>@db/test"' in shown
     assert "hunter2" not in shown
     assert "0123456789" not in shown
 
@@ -157,6 +159,31 @@ def test_purge_says_when_the_store_is_away(kit, project):
         config.write('[sessions]\nuse = "stores:Store"\n')
     shown = kit("purge")
     assert (shown.exit_code, shown.stderr) == (1, "Error: the store is away\n")
+
+
+def test_create_makes_the_tables_that_are_missing(kit, project):
+    config = project / "kit.toml"
+    config.write_text(
+        '[app]\nimport = "library:app"\n'
+        '[persistence]\nuse = "sqlalchemy"\nurl = "sqlite:///test.db"\ncreate = "never"\n'
+    )
+    (project / "library.py").write_text(
+        "from dataclasses import dataclass\nfrom kit import App\n\n"
+        "app = App('kit.toml')\n\n"
+        "@dataclass\nclass Book:\n    title: str\n    id: int | None = None\n\n"
+        "app.records(Book)\n"
+    )
+    assert kit("create").output == "Tables are there: book.\n"
+    with closing(sqlite3.connect(project / "test.db")) as database:
+        assert database.execute("SELECT count(*) FROM book").fetchone() == (0,)
+    assert kit("create").exit_code == 0
+
+
+def test_create_without_persistence_is_a_mistake(kit, project):
+    (project / "kit.toml").write_text('[app]\nimport = "shop:app"\n')
+    shown = kit("create")
+    assert shown.exit_code == 2
+    assert "there are no tables to create" in shown.stderr
 
 
 def fits(value: Any, schema: dict[str, Any]) -> bool:

@@ -159,7 +159,8 @@ def test_mistakes_in_the_axes(slots, vary, message):
 
 def test_a_combination_is_chosen_by_variables(tmp_path):
     one = Combination({"routing": "ffroute"}, {"sessions.beaker.backend": "file"})
-    assert one.environment(load(CONFIG), tmp_path) == {
+    config = load(CONFIG | {"app": {"secret_key": "its own"}})
+    assert one.environment(config, tmp_path) == {
         "KIT_ROUTING__USE": "ffroute",
         "KIT_SESSIONS__BEAKER__BACKEND": "file",
         "KIT_PERSISTENCE__URL": f"sqlite:///{tmp_path}/x.db",
@@ -167,11 +168,17 @@ def test_a_combination_is_chosen_by_variables(tmp_path):
     assert variable("slot.my-part.key") == "KIT_SLOT__MY_PART__KEY"
 
 
+def test_an_application_without_a_secret_key_gets_one_in_every_combination(tmp_path):
+    environment = Combination({}, {}).environment(load(CONFIG), tmp_path)
+    assert len(environment["KIT_APP__SECRET_KEY"]) >= 32
+
+
 def test_combinations_share_a_server_and_not_a_file(monkeypatch, tmp_path):
     url = "postgresql://app:hunter2@db/test"
     server = Combination({}, {"persistence.url": url})
     assert server.database(load(CONFIG)) == url
-    assert server.environment(load(CONFIG), tmp_path) == {"KIT_PERSISTENCE__URL": url}
+    environment = server.environment(load(CONFIG), tmp_path)
+    assert environment["KIT_PERSISTENCE__URL"] == url
     assert server.labels() == {"persistence.url": "postgresql://app:<secret>@db/test"}
     assert Combination({}, {}).database(load(CONFIG)) == ""
     monkeypatch.setenv("DATABASE", url)

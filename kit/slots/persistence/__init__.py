@@ -207,6 +207,9 @@ slot = Slot(
 )
 
 
+kit_after = ("kit.slots.templating",)
+
+
 @hookimpl
 def kit_slots() -> list[Slot]:
     """Declare the slot ``persistence``."""

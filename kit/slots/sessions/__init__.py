@@ -184,6 +184,9 @@ slot = Slot(
 )
 
 
+kit_after = ("kit.slots.persistence",)
+
+
 @hookimpl
 def kit_slots() -> list[Slot]:
     """Declare the slot ``sessions``."""
