@@ -303,7 +303,7 @@ def test_secrets_are_hidden_in_what_is_shown(tmp_path):
     assert "hunter2" not in repr(reader.values)
     shown = {value.keys[-1]: value.shown() for value in reader.values}
     assert shown["key"] == "<secret>"
-    assert shown["url"] == "'postgresql://ada:<secret>@host/x'"
+    assert shown["url"] == '"postgresql://ada:<secret>@host/x"'
     assert shown["keys"] == "[<secret>]"
 
 
