@@ -35,7 +35,7 @@ class Duration(float):
         """Return the duration in words, in the largest unit that it is a multiple of."""
         for unit, seconds in reversed(_SECONDS.items()):
             if self and self % seconds == 0:
-                return f"{self / seconds:g} {unit}{'' if self == seconds else 's'}"
+                return f"{self / seconds:g} {unit}{'' if float(self) == seconds else 's'}"
         return f"{float(self):g} seconds"
 
 

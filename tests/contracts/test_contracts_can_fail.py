@@ -76,7 +76,7 @@ def failed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], dict[str
         environment = {**os.environ, "PYTHONPATH": paths, "KIT_OUTCOMES": str(outcomes)}
         root = HERE.parent.parent
         done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
-        assert outcomes.exists(), done.stdout + done.stderr
+        assert done.returncode == 1, done.stdout + done.stderr  # 1: it ran, and tests failed
         return json.loads(outcomes.read_text())
 
     return run
