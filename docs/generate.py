@@ -277,7 +277,7 @@ def error_page() -> str:
 
 def lookup_page() -> str:
     """Return the table of lookups, which the docstring of the store has."""
-    text = inspect.getdoc(load_object("kit.slots.persistence.store")) or ""
+    text = inspect.getdoc(load_object("kit.slots.persistence.portable")) or ""
     return text.partition("\n\n")[2] + "\n"
 
 

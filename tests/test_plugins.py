@@ -166,6 +166,31 @@ class Watching:
         self.told.append((environ["PATH_INFO"], status))
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        (
+            {"url_for": len},
+            {},
+            "the kernel and plug-in 'a' both give the template global 'url_for'.",
+        ),
+        (
+            {"now": 1},
+            {"now": 2},
+            "plug-in 'a' and plug-in 'b' both give the template global 'now'.",
+        ),
+    ],
+)
+def test_a_template_global_that_two_give_is_an_error(first, second, message):
+    plugins = {
+        "a": plugin_of(kit_template_globals=lambda: first),
+        "b": plugin_of(kit_template_globals=lambda: second),
+    }
+    with pytest.raises(ConfigError) as error:
+        App(plugins=plugins).check()
+    assert str(error.value) == f"{message}\n    Rename one of them."
+
+
 def test_request_hooks_are_told_of_every_request_and_its_status():
     watching = Watching()
     app = App(plugins={"p": watching})

@@ -137,7 +137,7 @@ def test_a_public_name_is_documented(name: str) -> None:
     assert len(doc.split()) > 5, f"the docstring of kit.{name} says little: {doc!r}"
 
 
-@pytest.mark.parametrize("name", sorted(APP._assembled.providers.all))
+@pytest.mark.parametrize("name", sorted(APP._wiring.providers.all))
 def test_a_provider_of_the_kernel_is_documented(name: str) -> None:
     assert f"`{name}`" in written("app.md")
 

@@ -15,7 +15,7 @@ from kit.contracts.sessions import Browser, Clock
 from kit.errors import Conflict, Unavailable
 from kit.options import Duration
 from kit.slots.sessions import SessionKeeper, SessionsOptions, session
-from kit.slots.sessions.session import Session, dump, parse
+from kit.slots.sessions.lifecycle import Session, dump, parse
 
 
 @pytest.fixture

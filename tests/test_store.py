@@ -19,9 +19,9 @@ from kit_sqlalchemy.persistence import SQLAlchemyOptions, SQLAlchemyPersistence
 from kit.errors import InvalidValue, KitError, RecordNotFound
 from kit.options import DatabaseURL
 from kit.slots.persistence import PersistenceOptions, unit_of_work
+from kit.slots.persistence.portable import Statements, Store
 from kit.slots.persistence.records import Digits, tables
 from kit.slots.persistence.statements import FieldError
-from kit.slots.persistence.store import Statements, Store
 
 
 class Level(IntEnum):

@@ -21,8 +21,8 @@ import pytest
 from kit.contracts import Contract, clause
 from kit.errors import Conflict, KitError, RecordNotFound, Unavailable
 from kit.slots.persistence import Persistence, unit_of_work
+from kit.slots.persistence.portable import Statements, Store
 from kit.slots.persistence.records import Digits, Index, References, Unique, tables
-from kit.slots.persistence.store import Statements, Store
 
 T = TypeVar("T")
 Work = Callable[[], AbstractContextManager[Store]]

@@ -21,7 +21,7 @@ from werkzeug.datastructures import Headers
 from kit.contracts import Contract, clause
 from kit.errors import KitError, Unavailable
 from kit.slots.sessions import SessionKeeper, SessionsOptions, SessionStore, session
-from kit.slots.sessions.session import Session
+from kit.slots.sessions.lifecycle import Session
 
 MINUTE = 60
 

@@ -16,8 +16,8 @@ from kit_peewee.persistence import PeeweeOptions, PeeweePersistence
 from kit.errors import KitError
 from kit.options import DatabaseURL
 from kit.slots.persistence import unit_of_work
+from kit.slots.persistence.portable import Statements, Store
 from kit.slots.persistence.records import Unique, tables
-from kit.slots.persistence.store import Statements, Store
 
 MODELS = """
 import peewee

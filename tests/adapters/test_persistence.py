@@ -24,8 +24,8 @@ from kit_sqlalchemy.persistence import SQLAlchemyOptions, SQLAlchemyPersistence
 from kit.errors import ConfigError, KitError, Unavailable
 from kit.options import DatabaseURL, Duration
 from kit.slots.persistence import Persistence, unit_of_work
+from kit.slots.persistence.portable import Statements, Store
 from kit.slots.persistence.records import Digits, tables
-from kit.slots.persistence.store import Statements, Store
 
 COMPONENTS: dict[str, Callable[..., Any]] = {
     "sqlalchemy": lambda **options: SQLAlchemyPersistence(SQLAlchemyOptions(**options)),

@@ -18,8 +18,8 @@ from sqlalchemy.orm import Session
 from kit.errors import KitError
 from kit.options import DatabaseURL
 from kit.slots.persistence import unit_of_work
+from kit.slots.persistence.portable import Statements, Store
 from kit.slots.persistence.records import Unique, tables
-from kit.slots.persistence.store import Statements, Store
 
 MODELS = """
 from sqlalchemy import ForeignKey

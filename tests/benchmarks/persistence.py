@@ -33,8 +33,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, sessionmaker
 
 from kit.options import DatabaseURL
 from kit.slots.persistence import Persistence, unit_of_work
+from kit.slots.persistence.portable import Statements, Store
 from kit.slots.persistence.records import tables
-from kit.slots.persistence.store import Statements, Store
 
 URL = os.environ.get("KIT_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/test")
 PARTS = urlsplit(URL)

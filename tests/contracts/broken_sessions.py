@@ -15,10 +15,9 @@ from typing import Any
 import msgspec
 import pytest
 
-import kit.slots.sessions.session
 from kit.contracts.sessions import SessionsContract
-from kit.slots.sessions import SessionKeeper
-from kit.slots.sessions.session import Session, SessionRules
+from kit.slots.sessions import SessionKeeper, lifecycle
+from kit.slots.sessions.lifecycle import Session, SessionRules
 
 
 class Store:
@@ -141,7 +140,7 @@ class TestS6(OnStore):
 
 
 class TestS7(OnStore):
-    kernel = broken(kit.slots.sessions.session, "_untag", lambda untag: lambda value: value)
+    kernel = broken(lifecycle, "_untag", lambda untag: lambda value: value)
 
 
 class TestS8(OnStore):
@@ -161,7 +160,7 @@ class TestS11(OnStore):
 
 
 class TestS12(OnStore):
-    kernel = broken(kit.slots.sessions.session.secrets, "token_urlsafe", lambda t: lambda n: "A" * 20 + t(n)[20:])
+    kernel = broken(lifecycle.secrets, "token_urlsafe", lambda t: lambda n: "A" * 20 + t(n)[20:])
 
 
 class TestS13(OnStore):
@@ -197,7 +196,7 @@ class TestS19(OnStore):
 
 
 class TestS20(OnStore):
-    kernel = broken(kit.slots.sessions.session, "_REFRESH", lambda seconds: 0)
+    kernel = broken(lifecycle, "_REFRESH", lambda seconds: 0)
 
 
 class TestS21(OnStore):
@@ -233,7 +232,7 @@ class TestS27(OnStore):
 
 
 class TestS28(OnStore):
-    kernel = broken(kit.slots.sessions.session, "dump", lambda dump: lambda k, v: lossy(dump, k, v))
+    kernel = broken(lifecycle, "dump", lambda dump: lambda k, v: lossy(dump, k, v))
 
 
 class TestS29(OnStore):
@@ -283,7 +282,7 @@ def read_pickle(rules: SessionRules, key: str) -> Any:
     stored = rules.store.load(key)
     if stored is None:
         return None
-    record = msgspec.json.decode(pickle.loads(stored), type=kit.slots.sessions.session.Record)
+    record = msgspec.json.decode(pickle.loads(stored), type=lifecycle.Record)
     return (stored, record) if rules.time_left(record) > 0 else None
 
 

@@ -11,9 +11,9 @@ from kit.components import Slot
 from kit.options import DatabaseURL, Duration
 from kit.plugins import hookimpl
 from kit.providers import provider
+from kit.slots.persistence.portable import Statements, Store
 from kit.slots.persistence.records import Table, tables
 from kit.slots.persistence.statements import Prepared, Statement
-from kit.slots.persistence.store import Statements, Store
 
 if TYPE_CHECKING:
     from kit.app import App
@@ -188,7 +188,7 @@ def unit_of_work(persistence: Persistence) -> Iterator[Unit]:
 
 @provider
 def store(unit_of_work: Unit, statements: Statements) -> Store:
-    """Keep records: ``store.find(Contact, age__lt=3)``; see `kit.slots.persistence.store.Store`."""
+    """Keep records: ``store.find(Contact, age__lt=3)``; see `Store`."""
     return Store(unit_of_work, statements)
 
 

@@ -15,7 +15,7 @@ from kit.errors import KitError
 from kit.options import Duration
 from kit.plugins import hookimpl
 from kit.providers import provider
-from kit.slots.sessions.session import Session, SessionRules
+from kit.slots.sessions.lifecycle import Session, SessionRules
 
 _HALF_A_DAY = Duration(12 * 3600)
 _HALF_AN_HOUR = Duration(30 * 60)

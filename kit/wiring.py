@@ -1,0 +1,240 @@
+"""The wiring: stack, routes and providers of an application, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib.metadata import EntryPoint
+from typing import TYPE_CHECKING, Any
+
+from werkzeug.datastructures import Headers
+
+from kit.assembly import Filling, Stack
+from kit.components import Component, Slot
+from kit.dispatch import Dispatch
+from kit.errors import ConfigError, Problem, listing, nearest
+from kit.failures import Failures
+from kit.gateway import WSGI, make_wsgi
+from kit.plans import Environ, compile_plan
+from kit.plugins import installed
+from kit.providers import Provider, Providers, parameters, place, required
+from kit.requests import Request
+
+if TYPE_CHECKING:
+    from kit.app import App
+
+
+class Wiring:
+    """An application put together: its providers, its dispatch and its error pages.
+
+    Raises ConfigError with everything that is wrong.
+    """
+
+    def __init__(self, app: App, providers: Providers | None = None) -> None:
+        self.app = app
+        self.providers = providers or self._provide(app)
+        router = self.providers.value("routing")
+        self.dispatch = Dispatch(app.routes, app.converters, router, self.providers)
+        self.errors = {
+            kind: compile_plan(handler, self.providers, self._given(handler))
+            for kind, handler in app.error_handlers.items()
+        }
+        if self.providers.problems:
+            raise ConfigError(self.providers.problems)
+
+    @staticmethod
+    def _given(handler: Callable[..., Any]) -> set[str]:
+        return {"error", "status"} & set(parameters(handler))
+
+    def replaced(self, values: Mapping[str, Any]) -> Wiring:
+        known = self.providers.all
+        unknown = [
+            Problem("override", f"nothing provides {name!r}.{nearest(name, known)}")
+            for name in values
+            if name not in known
+        ]
+        if unknown:
+            raise ConfigError(unknown)
+        # A new router, since the old one leads to the plans with what is replaced here.
+        return Wiring(self.app, self.providers.replaced(values, anew=["routing"]))
+
+    def _provide(self, app: App) -> Providers:
+        stack = app.stack
+        providers = Providers(_hints(stack))
+        for name, value in self._constants(app).items():
+            providers.constant(name, value)
+        for function in (_request, _response_headers):
+            providers.add(Provider.of(function))
+        providers.add(Provider("environ", dict, "request", (), "the kernel"))
+        for filling in stack.fillings.values():
+            providers.constant(f"{filling.slot.name}_options", filling.options)
+            providers.add(_component(filling))
+            for function in filling.slot.providers:
+                providers.add(Provider.of(function))
+        for _, functions in stack.plugins.each("kit_providers"):
+            for function in functions:
+                providers.add(Provider.of(function))
+        for provider in app.own_providers:
+            providers.add(provider)
+        self._make_components(stack, providers)
+        return providers
+
+    def _constants(self, app: App) -> dict[str, Any]:
+        kernel = {"url_for": app.url_for}
+        template_globals = _gathered(app, "global", kernel, app.template_globals)
+        template_filters = _gathered(app, "filter", {}, app.template_filters)
+        given = {
+            "app": app,
+            "url_for": app.url_for,
+            "limits": app.stack.limits,
+            "template_globals": template_globals,
+            "template_filters": template_filters,
+        }
+        if app.stack.app.secret_key is not None:
+            given["secret_key"] = app.stack.app.secret_key
+        return given
+
+    def _make_components(self, stack: Stack, providers: Providers) -> None:
+        for filling in stack.fillings.values():
+            needs = providers.all[filling.slot.name].needs
+            providers.order(needs, (), f"{filling.where}: [{filling.slot.name}]")
+        if providers.problems:
+            raise ConfigError(providers.problems)
+        for filling in stack.fillings.values():
+            try:
+                value = providers.value(filling.slot.name)
+            except ConfigError as error:
+                problems = [p if p.where else _at(p, filling) for p in error.problems]
+                providers.problems.extend(problems)
+            except Exception as error:
+                what = f"{_label(filling)} could not be made: {type(error).__name__}: {error}"
+                providers.problems.append(Problem(filling.where, what, "", error))
+            else:
+                providers.problems.extend(_lacking(filling, value))
+        if providers.problems:
+            raise ConfigError(providers.problems)
+
+    def wsgi(self) -> WSGI:
+        """Make the WSGI callable; the request hooks are in it only where somebody has them."""
+        plugins = self.app.stack.plugins
+        watched = any(
+            plugins.implemented(hook) for hook in ("kit_request_started", "kit_request_finished")
+        )
+        failures = Failures(self.errors, debug=self.app.debug)
+        return make_wsgi(self.dispatch, failures, _Events(plugins.hook) if watched else None)
+
+
+def _gathered(
+    app: App, kind: str, kernel: Mapping[str, Any], own: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Collect the template globals or filters of all who give some; no name may come twice."""
+    values: dict[str, Any] = {}
+    givers: dict[str, str] = {}
+    problems = []
+    plugins = app.stack.plugins.each(f"kit_template_{kind}s", app=app)
+    named = [(f"plug-in {name!r}", given) for name, given in plugins]
+    for giver, given in [("the kernel", kernel), ("the application", own), *named]:
+        for name in given:
+            if name in givers:
+                what = f"{givers[name]} and {giver} both give the template {kind} {name!r}."
+                problems.append(Problem("", what, "Rename one of them."))
+            givers[name] = giver
+        values.update(given)
+    if problems:
+        raise ConfigError(problems)
+    return values
+
+
+class _Events:
+    """The request hooks, called through pluggy."""
+
+    def __init__(self, hook: Any) -> None:
+        self._hook = hook
+
+    def started(self, environ: Environ) -> None:
+        self._hook.kit_request_started(environ=environ)
+
+    def finished(self, environ: Environ, status: int) -> None:
+        self._hook.kit_request_finished(environ=environ, status=status)
+
+
+def _request(environ: Environ, limits: Any) -> Request:
+    return Request(environ, limits)
+
+
+def _response_headers() -> Headers:
+    return Headers()
+
+
+_request.__kit_name__ = "request"  # type: ignore[attr-defined]
+_response_headers.__kit_name__ = "response_headers"  # type: ignore[attr-defined]
+
+
+def _component(filling: Filling) -> Provider:
+    factory = filling.factory
+    names = [name for name in required(factory) if name != "options"]
+    takes_options = "options" in parameters(factory)
+
+    def make(*values: Any) -> Any:
+        given = dict(zip(names, values, strict=True))
+        return factory(options=filling.options, **given) if takes_options else factory(**given)
+
+    closes = hasattr(factory, "close")
+    return Provider(filling.slot.name, make, "app", tuple(names), place(factory), closes)
+
+
+def _label(filling: Filling) -> str:
+    return f"component {filling.component.name!r} of slot {filling.slot.name!r}"
+
+
+def _at(problem: Problem, filling: Filling) -> Problem:
+    return Problem(filling.where, f"{_label(filling)}: {problem.what}", problem.mend, problem.cause)
+
+
+def _lacking(filling: Filling, value: Any) -> list[Problem]:
+    """Say which methods of the slot's interface a component lacks."""
+    wanted = [n for n in vars(filling.slot.protocol) if not n.startswith("_")]
+    missing = [name for name in wanted if not hasattr(value, name)]
+    if not missing:
+        return []
+    protocol = filling.slot.protocol
+    what = (
+        f"{_label(filling)} lacks {listing(missing)} of {protocol.__module__}.{protocol.__name__}."
+    )
+    return [Problem(filling.where, what, "Write them, or choose another component.")]
+
+
+def _hints(stack: Stack) -> dict[str, str]:
+    """Say for each name that an empty slot would provide how to fill that slot."""
+    hints = {"secret_key": 'Set it: [app] secret_key = "env:SECRET_KEY" (or "file:secret.key").'}
+    declared = [
+        component for _, found in stack.plugins.each("kit_components") for component in found
+    ]
+    empty = [slot for slot in stack.slots.values() if slot.name not in stack.fillings]
+    entries = installed() if empty else {}
+    for slot in empty:
+        hint = f"It comes with the slot {slot.name!r}, which is empty: "
+        hint += _how_to_fill(slot, declared, entries)
+        provided = [getattr(p, "__kit_name__", p.__name__) for p in slot.providers]
+        hints.update(dict.fromkeys([slot.name, f"{slot.name}_options", *provided], hint))
+    return hints
+
+
+def _how_to_fill(slot: Slot, declared: list[Component], entries: Mapping[str, EntryPoint]) -> str:
+    """Say which line of a config file fills a slot, and what pip is to be given for it."""
+    entries = {
+        name.partition(".")[2]: entry
+        for name, entry in entries.items()
+        if name.startswith(f"{slot.name}.")
+    }
+    names = sorted({*entries, *(one.name for one in declared if one.slot == slot.name)})
+    first, *others = names or ["module:name"]
+    hint = f'fill it with [{slot.name}] use = "{first}"'
+    if others:
+        hint += f" (or another of: {listing(others)})"
+    if first in entries and _is_ours(entries[first]):
+        hint += f', and pip install "framekit[{first}]"'
+    return f"{hint}."
+
+
+def _is_ours(entry: EntryPoint) -> bool:
+    return entry.dist is not None and entry.dist.name == "framekit"
