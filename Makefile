@@ -4,7 +4,7 @@ RECIPE ?= contacts
 PORT ?= 8000
 BIN := .venv/bin
 
-.PHONY: help run test bench docs tables format clean
+.PHONY: help run test bench figures docs tables format clean
 
 help:            ## List the chores
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -17,6 +17,11 @@ test: .venv/.dev         ## Check everything: lint, types, layers, tests, docs, 
 
 bench: .venv/.bench      ## Measure beside Falcon, Bottle, Flask and Django
 	@$(BIN)/python tests/benchmarks
+
+figures: .venv/.bench    ## Measure, and write the page of figures anew
+	@mkdir -p build
+	@$(BIN)/python tests/benchmarks --json build/figures.json
+	@$(BIN)/python tests/benchmarks/report.py build/figures.json > docs/reference/generated/figures.md
 
 docs: .venv/.dev         ## Build the documentation into docs/_build
 	@$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build

@@ -1,11 +1,9 @@
-"""CPU time of the portable store beside the ORMs, on PostgreSQL: ``python persistence.py``.
+"""The cases of the theme ``persistence``: units of work of the portable store and of the ORMs.
 
-Each case is one request's unit of work, from the pool to the commit. Every peer is written in its
-customary form: a Session, an atomic block or a transaction for each unit, and a connection that
-is kept. "20 updates" finds twenty records, changes them all and saves them at once.
-
-Rounds of all competitors alternate; the table shows medians in microseconds of CPU time and, for
-each store, the ratio to each peer.
+Each case is one request's unit of work on PostgreSQL, from the pool to the commit. Every peer is
+written in its customary form: a Session, an atomic block or a transaction for each unit, and a
+connection that is kept. "20 updates" finds twenty records, changes them all and saves them in one
+call; "one by one" takes a call for each, which the flush of a Session never needs.
 """
 
 from __future__ import annotations
@@ -13,7 +11,6 @@ from __future__ import annotations
 import gc
 import os
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,12 +23,9 @@ import msgspec
 import peewee
 import sqlalchemy
 from django.conf import settings
-from kit_peewee.persistence import PeeweeOptions, PeeweePersistence
-from kit_sqlalchemy.persistence import SQLAlchemyOptions, SQLAlchemyPersistence
 from playhouse.pool import PooledPostgresqlDatabase
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, sessionmaker
 
-from kit.options import DatabaseURL
 from kit.slots.persistence import Persistence, unit_of_work
 from kit.slots.persistence.portable import Statements, Store
 from kit.slots.persistence.records import tables
@@ -40,6 +34,7 @@ URL = os.environ.get("KIT_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/
 PARTS = urlsplit(URL)
 ROWS = 200
 TABLE = "kit_bench_contact"
+NAMES = ("get", "find 12", "20 gets", "20 updates", "20 updates, one by one")
 Case = Callable[[], object]
 
 
@@ -54,6 +49,10 @@ class Contact:
     phone_number: Annotated[str, msgspec.Meta(max_length=32)]
     age: int
     id: int | None = None
+
+
+def _cases(*cases: Case) -> dict[str, Case]:
+    return dict(zip(NAMES, cases, strict=True))
 
 
 def store_cases(persistence: Persistence) -> dict[str, Case]:
@@ -87,7 +86,13 @@ def store_cases(persistence: Persistence) -> dict[str, Case]:
                 contact.age += 1
             store.save(*contacts)
 
-    return {"get": get, "find 12": find, "20 gets": gets, "20 updates": updates}
+    def single_updates() -> None:
+        with opened() as store:
+            for contact in store.find(Contact, id__lte=20):
+                contact.age += 1
+                store.save(contact)
+
+    return _cases(get, find, gets, updates, single_updates)
 
 
 def sqlalchemy_cases() -> dict[str, Case]:
@@ -127,7 +132,7 @@ def sqlalchemy_cases() -> dict[str, Case]:
             for row in session.scalars(sqlalchemy.select(Model).where(Model.id <= 20)):
                 row.age += 1
 
-    return {"get": get, "find 12": find, "20 gets": gets, "20 updates": updates}
+    return _cases(get, find, gets, updates, updates)
 
 
 def peewee_cases() -> dict[str, Case]:
@@ -171,7 +176,7 @@ def peewee_cases() -> dict[str, Case]:
                 row.age += 1
                 row.save()
 
-    return {"get": get, "find 12": find, "20 gets": gets, "20 updates": updates}
+    return _cases(get, find, gets, updates, updates)
 
 
 def django_cases() -> dict[str, Case]:
@@ -223,7 +228,7 @@ def django_cases() -> dict[str, Case]:
                 row.age += 1
                 row.save()
 
-    return {"get": get, "find 12": find, "20 gets": gets, "20 updates": updates}
+    return _cases(get, find, gets, updates, updates)
 
 
 def fill(persistence: Persistence) -> None:
@@ -261,37 +266,3 @@ def measure(competitors: dict[str, dict[str, Case]], rounds: int) -> dict[str, d
         case: {name: statistics.median(values) for name, values in of.items()}
         for case, of in times.items()
     }
-
-
-def main(rounds: int = 30) -> int:
-    """Print the table; return 1 if a store takes more than 0.6 of the time of a peer."""
-    url = DatabaseURL(URL)
-    ours: dict[str, Any] = {
-        "kit_sqlalchemy": SQLAlchemyPersistence(SQLAlchemyOptions(url=url)),
-        "kit_peewee": PeeweePersistence(PeeweeOptions(url=url)),
-    }
-    fill(ours["kit_sqlalchemy"])
-    peers = {
-        "SQLAlchemy ORM": sqlalchemy_cases(),
-        "Peewee": peewee_cases(),
-        "Django ORM": django_cases(),
-    }
-    found = measure({name: store_cases(c) for name, c in ours.items()} | peers, rounds)
-    worst = 0.0
-    print(f"{'':12}" + "".join(f"{name:>16}" for name in (*ours, *peers)))
-    for case, times in found.items():
-        print(f"{case:12}" + "".join(f"{value:13.0f} us" for value in times.values()))
-        for name in ours:
-            ratios = {peer: times[name] / times[peer] for peer in peers}
-            worst = max(worst, *ratios.values())
-            cells = "".join(f"{ratio:16.2f}" for ratio in ratios.values())
-            print(f"  {name:42}{cells}")
-    print(f"worst ratio {worst:.2f}, allowed 0.60")
-    for component in ours.values():
-        component.drop(list(tables([Contact]).values()))
-        component.close()
-    return worst > 0.6
-
-
-if __name__ == "__main__":
-    sys.exit(main())
