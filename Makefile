@@ -15,10 +15,10 @@ run: .venv/.app          ## Serve recipes/$(RECIPE) on http://127.0.0.1:$(PORT)
 test: .venv/.dev         ## Check everything: lint, types, layers, tests, docs, wheel
 	@$(BIN)/python tests/check.py
 
-bench: .venv/.bench      ## Measure beside Falcon, Bottle, Flask and Django
+bench: .venv/.dev        ## Measure beside Falcon, Bottle, Flask and Django
 	@$(BIN)/python tests/benchmarks
 
-figures: .venv/.bench    ## Measure, and write the page of figures anew
+figures: .venv/.dev      ## Measure, and write the page of figures anew
 	@mkdir -p build
 	@$(BIN)/python tests/benchmarks --json build/figures.json
 	@$(BIN)/python tests/benchmarks/report.py build/figures.json > docs/reference/generated/figures.md
@@ -51,10 +51,5 @@ clean:           ## Remove everything that was installed or made
 
 .venv/.dev: .venv/.app
 	@echo "Installing what the tests need ..."
-	@$(BIN)/pip install -q --disable-pip-version-check --group dev
-	@touch $@
-
-.venv/.bench: .venv/.app
-	@echo "Installing the frameworks to compare with ..."
-	@$(BIN)/pip install -q --disable-pip-version-check -e ".[bench]"
+	@$(BIN)/pip install -q --disable-pip-version-check -e ".[bench]" --group dev
 	@touch $@
