@@ -83,7 +83,11 @@ def _take_one(chunks: Iterator[Any]) -> Iterator[Any]:
 
 
 def _encoded(chunk: Any) -> bytes:
-    return chunk.encode() if isinstance(chunk, str) else bytes(chunk)
+    if isinstance(chunk, str):
+        return chunk.encode()
+    if isinstance(chunk, (bytes, bytearray, memoryview)):
+        return bytes(chunk)
+    raise TypeError(f"a stream yielded {type(chunk).__name__}, which is neither text nor bytes")
 
 
 def html(result: str) -> Answer:
@@ -122,8 +126,10 @@ def with_status(result: tuple[Any, ...]) -> Answer:
         )
     line, headers, body = answer(first)
     for extra in rest:
-        if isinstance(extra, int):
+        if isinstance(extra, int) and 200 <= extra <= 599:
             line = STATUS_LINES.get(extra) or f"{extra} Unknown"
+        elif isinstance(extra, (int, str)):
+            raise TypeError(f"{extra!r} is no status: it is a whole number from 200 to 599")
         else:
             merge(headers, extra.items() if hasattr(extra, "items") else extra)
     if int(line[:3]) in _BODILESS:
@@ -146,7 +152,7 @@ def response(result: Response) -> Answer:
         body.then(lambda _: result.close())
     elif "Content-Length" not in result.headers:
         headers.append(("Content-Length", str(len(result.get_data()))))
-    merge(headers, result.headers.items())
+    merge(headers, [header for header in result.headers.items() if header[0] != "Date"])
     return result.status, headers, body
 
 

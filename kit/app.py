@@ -6,7 +6,6 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cached_property
 from typing import Any, TypeVar
 
 from kit import config as configuration
@@ -17,7 +16,7 @@ from kit.errors import ConfigError
 from kit.gateway import WSGI
 from kit.patterns import CONVERTERS, Converter, Native
 from kit.plans import Environ, compile_plan
-from kit.providers import Provider
+from kit.providers import Provider, Scope, provider
 from kit.routes import Routes
 from kit.wiring import Wiring
 
@@ -51,13 +50,20 @@ class App(Routes):
         self.error_handlers: dict[type[BaseException] | int, Callable[..., Any]] = {}
         self._lock = threading.RLock()
         self._wsgi: WSGI = self._first
+        self._made: Wiring | None = None
         self._started = False
 
-    def provider(self, function: F) -> F:
-        """Add a provider function, marked with `kit.provider` or of request scope."""
+    def provider(self, function: Any = None, /, *, scope: Scope = "request", name: str = "") -> Any:
+        """Add a provider function of this application, marked as with `kit.provider`."""
         self._open("provider")
-        self.own_providers.append(Provider.of(function))
-        return function
+
+        def add(function: Callable[..., Any]) -> Callable[..., Any]:
+            self.own_providers.append(Provider.of(function))
+            return function
+
+        if function is not None:
+            return add(function)
+        return lambda function: add(provider(scope=scope, name=name)(function))
 
     def records(self, *records: type) -> None:
         """Register record types (dataclasses) to be stored."""
@@ -71,6 +77,12 @@ class App(Routes):
         that status unless the handler gives one.
         """
         self._open("error")
+        wrong = [kind for kind in kinds if not _is_kind(kind)]
+        if wrong or not kinds:
+            raise TypeError(
+                f"app.error takes statuses and classes of exceptions, not {wrong or 'nothing'}:"
+                " write for example @app.error(404)"
+            )
 
         def declare(handler: F) -> F:
             self.error_handlers.update(dict.fromkeys(kinds, handler))
@@ -79,7 +91,7 @@ class App(Routes):
         return declare
 
     def _open(self, what: str) -> None:
-        if "_wiring" in vars(self):
+        if self._made is not None:
             raise RuntimeError(f"app.{what} was called after the application was put together")
 
     def route(
@@ -94,22 +106,32 @@ class App(Routes):
         self._open("include")
         super().include(other)
 
-    @cached_property
+    @property
     def _wiring(self) -> Wiring:
-        return Wiring(self)
+        if self._made is None:
+            with self._lock:
+                if self._made is None:
+                    self._made = Wiring(self)
+        return self._made
 
     def check(self) -> None:
         """Put everything together without starting; raise ConfigError with all problems."""
-        with self._lock:
-            _ = self._wiring
+        _ = self._wiring
 
     def start(self) -> App:
-        """Check, start the plug-ins, and return the application, ready to serve."""
+        """Check, start the plug-ins, and return the application, ready to serve.
+
+        After an exception nothing is left open, and the next start begins anew.
+        """
         with self._lock:
             if not self._started:
                 wiring = self._wiring
-                for _ in self.stack.plugins.each("kit_start", app=self):
-                    pass
+                try:
+                    for _ in self.stack.plugins.each("kit_start", app=self):
+                        pass
+                except BaseException:
+                    self._close()
+                    raise
                 self._wsgi = wiring.wsgi()
                 self._started = True
         return self
@@ -117,13 +139,19 @@ class App(Routes):
     def stop(self) -> None:
         """Stop the plug-ins and close the components; the application can be started again."""
         with self._lock:
-            if self._started:
-                for _ in self.stack.plugins.each("kit_stop", app=self):
-                    pass
-                self._wiring.providers.close()
-                del self._wiring
-                self._wsgi = self._first
-                self._started = False
+            try:
+                if self._started:
+                    for _ in self.stack.plugins.each("kit_stop", app=self):
+                        pass
+            finally:
+                self._close()
+
+    def _close(self) -> None:
+        made, self._made = self._made, None
+        self._wsgi = self._first
+        self._started = False
+        if made is not None:
+            made.providers.close()
 
     def _first(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         self.start()
@@ -135,7 +163,8 @@ class App(Routes):
 
     def provided(self, name: str) -> Any:
         """Return the value of a provider of application scope, such as ``"templating"``."""
-        return self._wiring.providers.value(name)
+        with self._lock:
+            return self._wiring.providers.value(name)
 
     def call(self, function: Callable[..., Any], **values: Any) -> Any:
         """Call a function with providers by name, as a handler would be, and return its result.
@@ -143,6 +172,7 @@ class App(Routes):
         For commands, seeds and tests: what it stores is committed when it returns, and rolled
         back when it raises. `values` supply further arguments.
         """
+        self.start()
         results: list[Any] = []
 
         def keep(result: Any) -> Answer:
@@ -171,11 +201,17 @@ class App(Routes):
         self.start()
         with self._lock:
             before = self._wiring, self._wsgi
-            self._wiring = before[0].replaced(values)
-            self._wsgi = self._wiring.wsgi()
+            mine = self._made = before[0].replaced(values)
+            self._wsgi = mine.wsgi()
         try:
             yield
         finally:
             with self._lock:
-                mine, (self._wiring, self._wsgi) = self._wiring, before
+                self._made, self._wsgi = before
             mine.providers.close()
+
+
+def _is_kind(kind: object) -> bool:
+    if isinstance(kind, type):
+        return issubclass(kind, BaseException)
+    return isinstance(kind, int) and 300 <= kind <= 599

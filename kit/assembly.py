@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import typing
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
@@ -106,6 +107,7 @@ class _Assembly:
         self._declarations(plugins)
         for name in self.config.tables():
             self._check_table(name)
+        self._check_variables()
         fillings = {name: self._fill(slot) for name, slot in self.slots.items()}
         if self.problems:
             raise ConfigError(in_order(self.problems))
@@ -135,7 +137,7 @@ class _Assembly:
             if use and f"{table}.{use.value}" in self.entries:
                 entry = f"{table}.{use.value}"
                 self._load_entry(found, self.entries[entry].value, entry, use.where)
-        for slot in [s for _, plugin in named for s in _slots_of(plugin)]:
+        for slot in [one for plugin in [*found.values()] for one in _slots_of(plugin)]:
             entry = f"{slot.name}.{slot.default}"
             if self.config.get(slot.name, "use") is None and entry in self.entries:
                 self._load_entry(found, self.entries[entry].value, entry, "")
@@ -205,6 +207,17 @@ class _Assembly:
         elif name not in allowed:
             where = next(setting.where for _, setting in self.config.below(name))
             self.reader.unknown((name,), where, allowed, "table")
+
+    def _check_variables(self) -> None:
+        """Report variables that were meant to set something, and do not."""
+        tables = [(table, f"KIT_{table.upper().replace('-', '_')}_") for table in self.slots]
+        for name in os.environ:
+            for table, beginning in [("app", "KIT_APP_"), ("limits", "KIT_LIMITS_"), *tables]:
+                if name.startswith(beginning) and "__" not in name:
+                    key = name.removeprefix(beginning)
+                    what = f"sets nothing: two underscores stand between [{table}] and its key."
+                    mend = f"Call it {beginning}_{key}, or unset it."
+                    self._problem(f"environment variable {name}", what, mend)
 
     def _fill(self, slot: Slot) -> Filling | None:
         use = self.config.get(slot.name, "use")
@@ -312,6 +325,8 @@ class _Assembly:
                 places[name] = (slot.name,)
         components = set(self._names(slot)) | {component.name}
         for rest, setting in self.config.below(slot.name):
+            if not rest or (len(rest) > 1 and not self._looks_known(rest[0], components)):
+                continue  # no table, which is reported; or a component of the application's own
             if rest[0] in components and len(rest) > 1:
                 if rest[0] == component.name and rest[1] not in own:
                     self.reader.unknown((*own_table, rest[1]), setting.where, own)
@@ -320,6 +335,10 @@ class _Assembly:
                 allowed = [*components] if len(rest) > 1 else ["use", *shared]
                 self.reader.unknown((slot.name, rest[0]), setting.where, allowed, kind)
         return self.reader.options(cls, [(slot.name,), own_table], places)
+
+    @staticmethod
+    def _looks_known(name: str, components: set[str]) -> bool:
+        return name in components or bool(nearest(name, components))
 
     def _problem(
         self, where: str, what: str, mend: str = "", cause: BaseException | None = None

@@ -9,7 +9,7 @@ from html import escape
 
 import msgspec
 from werkzeug.datastructures import MIMEAccept
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import BadRequestKeyError, HTTPException
 from werkzeug.http import parse_accept_header
 from werkzeug.wrappers import Response
 
@@ -51,7 +51,10 @@ class Failures:
     def __call__(self, environ: Environ, error: Exception) -> Answer:
         """Answer for an exception; whatever happens here ends in one plain page."""
         if isinstance(error, HTTPException) and isinstance(error.response, Response):
-            return response(error.response)
+            try:
+                return response(error.response)
+            except Exception as failed:
+                error = failed
         status = _status(error)
         request_id = ""
         if status >= 500:
@@ -123,6 +126,8 @@ def _standard(environ: Environ, error: Exception, status: int, request_id: str) 
     detail = _DETAILS.get(status, "")
     if isinstance(error, HTTPException) and status < 500 and error.description:
         detail = _DETAILS.get(status, error.description) if _is_stock(error) else error.description
+        if isinstance(error, BadRequestKeyError) and error.args:
+            detail = f"The request lacks the field {error.args[0]!r}."
     elif isinstance(error, KitError) and status < 500:
         detail = str(error) or detail
     kind, body = _rendered(environ, line, status, detail, request_id)

@@ -21,6 +21,9 @@ WSGI = Callable[[Environ, StartResponse], Iterable[bytes]]
 Failed = Callable[[Environ, Exception], Answer]
 
 
+_IN_QUERY = "%/?:@!$&'()*+,;=~[]"  # what stays as it is (RFC 3986, section 3.4)
+
+
 class Events(Protocol):
     """The request hooks of plug-ins, where there are any."""
 
@@ -121,7 +124,7 @@ def _elsewhere(dispatch: Dispatch, environ: Environ, path: str) -> HTTPException
         return NotFound()
     if not (dispatch.static.get(other) or dispatch.router.match(other)):
         return NotFound()
-    query = environ.get("QUERY_STRING", "")
+    query = quote(environ.get("QUERY_STRING", "").encode("latin-1"), safe=_IN_QUERY)
     mounted = environ.get("SCRIPT_NAME", "").encode("latin-1")
     location = quote(mounted) + quote(other) + (f"?{query}" if query else "")
     return HTTPException(response=Response(status=308, headers={"Location": location}))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800}
 _BYTES = {
@@ -81,11 +82,18 @@ class DatabaseURL(str):
                 f"{cls(text).shown()!r} is no database URL: write for example"
                 " 'sqlite:///app.db', 'postgresql://user@host/name' or 'mariadb://user@host/name'"
             )
+        try:
+            _ = urlsplit(text).port
+        except ValueError as error:
+            raise ValueError(
+                "the port is no number; in a password write '%23' for '#', '%2F' for '/',"
+                " '%3F' for '?' and '%40' for '@'"
+            ) from error
         if scheme == "sqlite":
             file = rest.removeprefix("/")
             if not rest.startswith("/") or file in {"", ":memory:"}:
                 raise ValueError(
-                    f"{text!r} names no file: write 'sqlite:///app.db'"
+                    f"{cls(text).shown()!r} names no file: write 'sqlite:///app.db'"
                     " (a database in memory would be a new one for each connection)"
                 )
             return cls(f"sqlite:///{folder / file}")

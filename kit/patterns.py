@@ -175,6 +175,8 @@ class Pattern:
 
 
 def _literal(text: str) -> str:
+    if "?" in text or "#" in text:
+        raise ValueError("a pattern is of the path alone: take '?' or '#' away")
     if "<" in text or ">" in text:
         raise ValueError("'<' and '>' must enclose a parameter such as <int:id>")
     if "//" in text or "/./" in f"{text}/" or "/../" in f"{text}/":

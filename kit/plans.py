@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import suppress
 from operator import itemgetter
 from typing import Any
 
@@ -45,10 +46,15 @@ def compile_plan(
     """
     given = set(given)
     where = where or place(handler)
+    if inspect.iscoroutinefunction(handler):
+        what = f"{getattr(handler, '__name__', handler)!r} is a coroutine function."
+        providers.problems.append(Problem(where, what, "Write def: nothing awaits it yet."))
     wanted = _wanted(handler, providers, given, where)
     adding = {name for name, one in providers.all.items() if "response_headers" in one.needs}
     # Opened first is closed last: a session is saved after the database has committed.
-    order = providers.order(sorted(wanted, key=lambda n: n not in adding), given, where)
+    order = providers.order(wanted, given, where)
+    first = [one.name for one in order if one.name in adding]
+    order = providers.order([*first, *wanted], given, where)
     if providers.problems:
         return _unusable
     constants = providers.constants(p.name for p in order if p.scope == "app")
@@ -171,7 +177,7 @@ def _with_providers(
             close(opened, error)
             raise
         if isinstance(body, Stream):
-            _close_later(body, opened, steps)
+            _close_later(body, opened, steps, Rollback(line) if line.startswith("5") else None)
         elif opened:
             close(opened, Rollback(line) if line.startswith("5") else None)
         if adds_headers and scope["response_headers"]:
@@ -181,13 +187,15 @@ def _with_providers(
     return plan
 
 
-def _close_later(body: Stream, opened: Opened, steps: list[_Step]) -> None:
+def _close_later(
+    body: Stream, opened: Opened, steps: list[_Step], failure: BaseException | None
+) -> None:
     """Keep providers open until the body is sent, except those that may add headers to it."""
     adding = [adds_headers for _, _, _, is_generator, adds_headers in steps if is_generator]
     kept = [one for one, adds in zip(opened, adding, strict=True) if not adds]
-    body.then(lambda error: close(kept, error))
+    body.then(lambda error: close(kept, error or failure))
     try:
-        close([one for one, adds in zip(opened, adding, strict=True) if adds], None)
+        close([one for one, adds in zip(opened, adding, strict=True) if adds], failure)
     except BaseException as error:
         body.end(error)
         raise
@@ -206,12 +214,10 @@ def close(opened: Opened, error: BaseException | None) -> None:
             if error is None:
                 next(generator, None)
             else:
-                generator.throw(error)
-        except StopIteration:
-            pass
+                with suppress(StopIteration):
+                    generator.throw(error)
+            generator.close()  # one that yields once more is told so
         except BaseException as raised:
             error = raised
-        finally:
-            generator.close()
     if error is not None and error is not given:
         raise error

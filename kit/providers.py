@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, TypeVar, overload
 
-from kit.errors import Problem, listing, nearest
+from kit.errors import ConfigError, Problem, listing, nearest
 
 F = TypeVar("F", bound=Callable[..., Any])
 Scope = Literal["app", "request"]
@@ -234,6 +234,8 @@ class Providers:
         for name in names:
             try:
                 values[name] = self.value(name)
+            except ConfigError as error:
+                self.problems.extend(p for p in error.problems if p not in self.problems)
             except Exception as error:
                 what = f"{name!r} could not be made: {type(error).__name__}: {error}"
                 problem = Problem(self.all[name].where, what, "", error)

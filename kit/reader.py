@@ -80,6 +80,7 @@ class Reader:
         for option in dataclasses.fields(cls):  # type: ignore[arg-type]
             keys = (*places[option.name], option.name.rstrip("_"))
             setting = self._setting(keys, hints[option.name])
+            self._refuse_table(keys, hints[option.name])
             if setting is not None:
                 self._take(arguments, option.name, keys, setting, hints[option.name])
             elif _required(option):
@@ -114,6 +115,14 @@ class Reader:
                 text = any(s.from_environment for s in inner.values())
                 return Setting({name: s.value for name, s in inner.items()}, first.where, text)
         return setting
+
+    def _refuse_table(self, keys: Keys, hint: Any) -> None:
+        if (get_origin(_bare(hint)) or _bare(hint)) is not dict:
+            for rest, stray in self.config.below(*keys):
+                if rest:
+                    what = f"[{'.'.join(keys)}] is a table, not {describe(hint)}."
+                    self.problems.append(Problem(stray.where, what, f"Write: {keys[-1]} = ..."))
+                    return
 
     def _take(
         self, arguments: dict[str, Any], name: str, keys: Keys, setting: Setting, hint: Any
@@ -150,7 +159,10 @@ class Reader:
                     return file.read_text(encoding="utf-8").strip()
                 except OSError as error:
                     what = f"the file {file} cannot be read: {error.strerror}"
-                    raise _MissingError(what, "Write that file, or name another one.") from error
+                    raise _MissingError(
+                        what,
+                        "Write that file, or name another one (kit run makes one for secret_key).",
+                    ) from error
         return value
 
     def _default(self, option: dataclasses.Field[Any]) -> Any:

@@ -57,7 +57,8 @@ class Request(WerkzeugRequest):
     @cached_property
     def form(self) -> MultiDict[str, str]:  # type: ignore[override]
         """The fields of a submitted form, in order; empty for any other body."""
-        if not self.environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
+        kind = self.environ.get("CONTENT_TYPE", "").partition(";")[0]
+        if kind.strip().lower() != "application/x-www-form-urlencoded":
             return super().form
         return MultiDict(parse_form(self.body, self.limits))
 
@@ -79,6 +80,8 @@ class Request(WerkzeugRequest):
     def body(self) -> bytes:
         """The whole body, within the limit; raises 400 where the client broke off."""
         length = self.environ.get("CONTENT_LENGTH") or ""
+        if length and not (length.isascii() and length.isdigit()):
+            raise BadRequest("The Content-Length is no number.")
         if "_cached_data" in self.__dict__ or not (length.isascii() and length.isdigit()):
             return self.get_data()
         expected = int(length)

@@ -47,6 +47,8 @@ class Routes:
 
         HEAD comes with GET, and OPTIONS is answered for every route.
         """
+        if callable(pattern):
+            raise TypeError('a route needs its pattern: write for example @app.get("/")')
         upper = (methods,) if isinstance(methods, str) else tuple(methods)
         made = tuple(dict.fromkeys(method.upper() for method in upper))
 

@@ -31,7 +31,16 @@ class Wiring:
 
     def __init__(self, app: App, providers: Providers | None = None) -> None:
         self.app = app
-        self.providers = providers or self._provide(app)
+        self.providers = providers or Providers(_hints(app.stack))
+        try:
+            if providers is None:
+                self._provide(app, self.providers)
+            self._compile(app)
+        except BaseException:
+            self.providers.close()
+            raise
+
+    def _compile(self, app: App) -> None:
         router = self.providers.value("routing")
         self.dispatch = Dispatch(app.routes, app.converters, router, self.providers)
         self.errors = {
@@ -57,9 +66,8 @@ class Wiring:
         # A new router, since the old one leads to the plans with what is replaced here.
         return Wiring(self.app, self.providers.replaced(values, anew=["routing"]))
 
-    def _provide(self, app: App) -> Providers:
+    def _provide(self, app: App, providers: Providers) -> None:
         stack = app.stack
-        providers = Providers(_hints(stack))
         for name, value in self._constants(app).items():
             providers.constant(name, value)
         for function in (_request, _response_headers):
@@ -76,7 +84,9 @@ class Wiring:
         for provider in app.own_providers:
             providers.add(provider)
         self._make_components(stack, providers)
-        return providers
+        made = {provider for f in stack.fillings.values() for provider in f.slot.providers}
+        own = [one.name for one in providers.all.values() if one.function in made]
+        providers.constants(name for name in own if providers.all[name].scope == "app")
 
     def _constants(self, app: App) -> dict[str, Any]:
         kernel = {"url_for": app.url_for}

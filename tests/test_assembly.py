@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, make_dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -444,3 +444,77 @@ def test_nothing_shows_the_secret_key():
     assert "hunter2" not in repr(app.stack)
     assert "hunter2" not in repr(app.config)
     assert app.call(lambda secret_key: secret_key) == key
+
+
+@pytest.mark.parametrize("source", [{"routing": "werkzeug"}, {"sessions": 3}, {"limits": []}])
+def test_a_value_where_a_table_should_be_is_reported(source):
+    with pytest.raises(ConfigError, match="not a table"):
+        App(source)
+
+
+def test_a_variable_with_one_underscore_is_reported(monkeypatch):
+    monkeypatch.setenv("KIT_TEMPLATING_USE", "mako")
+    with pytest.raises(ConfigError) as error:
+        App()
+    assert str(error.value) == (
+        "environment variable KIT_TEMPLATING_USE: sets nothing: two underscores stand between"
+        " [templating] and its key.\n    Call it KIT_TEMPLATING__USE, or unset it."
+    )
+
+
+def test_the_table_of_an_own_component_may_stay_while_another_is_in_use():
+    App({"routing": {"use": "werkzeug", "MyRouter": {"speed": 3}}})
+    with pytest.raises(ConfigError, match="Did you mean 'ffroute'"):
+        App({"routing": {"use": "werkzeug", "ffrout": {"speed": 3}}})
+
+
+@pytest.mark.parametrize("password", ["ses#ame", "ses/ame", "ses?ame"])
+def test_a_password_that_is_not_encoded_is_not_shown(password):
+    url = f"postgresql://ada:{password}@host/name"
+    with pytest.raises(ConfigError, match="in a password write") as error:
+        App({"persistence": {"use": "sqlalchemy", "url": url}})
+    assert "ses" not in str(error.value).replace("sessions", "")
+
+
+def test_a_mistake_in_a_record_is_found_without_a_handler_that_stores():
+    app = App({"persistence": {"use": "sqlalchemy", "url": "sqlite:///x.db"}})
+
+    @dataclass
+    class Note:
+        words: list[str]
+        id: int | None = None
+
+    app.records(Note)
+    with pytest.raises(ConfigError) as error:
+        app.check()
+    [problem] = error.value.problems
+    assert "Note.words: list" in problem.what
+
+
+def table(tmp_path, fields):
+    app = App({"persistence": {"use": "sqlalchemy", "url": f"sqlite:///{tmp_path}/x.db"}})
+    app.records(make_dataclass("Note", [*fields, ("id", int | None, None)]))
+    return app
+
+
+def test_a_table_that_does_not_fit_its_record_is_found_at_start(tmp_path):
+    table(tmp_path, [("words", str)]).start().stop()
+    with pytest.raises(ConfigError) as error:
+        table(tmp_path, [("words", str), ("more", str)]).start()
+    assert "the table 'note' does not fit the record Note: no such column: more" in str(error.value)
+    assert "There are no migrations" in str(error.value)
+
+
+def test_a_database_that_is_away_at_start_is_named(tmp_path):
+    (tmp_path / "x.db").write_text("this is a file of text, and no database at all")
+    with pytest.raises(ConfigError, match=r"url = .*x.db.*: file is not a database"):
+        table(tmp_path, [("words", str)]).start()
+
+
+def test_a_table_where_a_value_should_be_is_reported():
+    with pytest.raises(ConfigError) as error:
+        App({"limits": {"body": {"x": 1}}, "app": {"debug": {"nonsense": True}}})
+    assert [problem.what for problem in error.value.problems] == [
+        "[app.debug] is a table, not true or false.",
+        "[limits.body] is a table, not a size such as '16 MiB'.",
+    ]

@@ -30,6 +30,7 @@ from kit import (
     provider,
     redirect,
 )
+from kit.answers import answer as answered
 
 SECURE = {
     "X-Content-Type-Options": "nosniff",
@@ -941,3 +942,84 @@ def test_a_native_pattern_is_handed_through_to_the_handler():
 def test_a_converter_whose_expression_cannot_be_used_is_refused(regex):
     with pytest.raises(ValueError, match=r"\w"):
         Converter(regex)
+
+
+@pytest.mark.parametrize("status", [99, 1000, -1, 0, "200"])
+def test_a_status_that_is_none_is_refused(status):
+    with pytest.raises(TypeError, match="is no status"):
+        answered(("x", status))
+
+
+def test_a_missing_field_of_a_form_is_named():
+    app = App()
+
+    @app.post("/")
+    def index(request):
+        return request.form["name"]
+
+    shown = Client(app).post("/", data={})
+    assert shown.status_code == 400
+    assert "The request lacks the field &#x27;name&#x27;." in shown.text
+
+
+@pytest.mark.parametrize("length", ["abc", "-1", "+3", "4_0", "0x27"])
+def test_a_content_length_that_is_no_number_is_400(length):
+    app = App()
+
+    @app.post("/")
+    def index(request):
+        return dict(request.form)
+
+    environ = EnvironBuilder(method="POST", data={"a": "1"}).get_environ()
+    _, status, _ = run_wsgi_app(app, {**environ, "CONTENT_LENGTH": length})
+    assert status == "400 Bad Request"
+
+
+def test_a_coroutine_function_is_refused_at_start():
+    app = App()
+
+    @app.get("/")
+    async def index():
+        return ""
+
+    with pytest.raises(ConfigError, match="'index' is a coroutine function"):
+        app.check()
+
+
+def test_decorators_without_their_arguments_are_refused():
+    app = App()
+    with pytest.raises(TypeError, match="a route needs its pattern"):
+        app.get(lambda: "")
+    with pytest.raises(TypeError, match="takes statuses"):
+        app.error("404")
+    with pytest.raises(TypeError, match="not nothing"):
+        app.error()
+
+
+def test_a_provider_of_the_application_may_have_any_scope_and_name():
+    app = App()
+    app.provider(scope="app", name="motto")(lambda: "onwards")
+    app.get("/", name="index")(lambda motto: motto)
+    assert Client(app).get("/").text == "onwards"
+    assert app.provided("motto") == "onwards"
+
+
+def test_a_control_character_in_the_query_of_a_redirect_is_quoted():
+    app = App()
+    app.get("/a/", name="a")(lambda: "")
+    environ = EnvironBuilder(path="/a").get_environ()
+    _, status, headers = run_wsgi_app(app, {**environ, "QUERY_STRING": "x=\x01\n%20&y"})
+    assert (status[:3], headers["Location"]) == ("308", "/a/?x=%01%0A%20&y")
+
+
+def test_a_stream_of_numbers_is_refused():
+    app = App()
+    app.get("/", name="index")(lambda: iter([5]))
+    assert Client(app).get("/").status_code == 500
+
+
+def test_the_limits_of_forms_hold_however_the_type_is_written():
+    app = App({"limits": {"fields": 2}})
+    app.post("/", name="index")(lambda request: dict(request.form))
+    kind = " APPLICATION/x-www-form-urlencoded ; charset=utf-8"
+    assert Client(app).post("/", data="a=1&b=2&c=3", content_type=kind).status_code == 413

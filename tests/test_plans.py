@@ -458,3 +458,62 @@ def test_a_stream_whose_commit_fails_raises_after_the_last_chunk():
     assert [next(body), next(body)] == [b"a", b"b"]
     with pytest.raises(OSError, match="disk full"):
         next(body)
+
+
+def test_what_adds_headers_closes_last_also_where_a_provider_names_it_second():
+    closed = []
+    app = App()
+
+    @app.provider
+    def visit(response_headers):
+        yield
+        closed.append("visit")
+
+    @app.provider
+    def work():
+        yield
+        closed.append("work")
+
+    app.provider(name="page")(lambda work, visit: "")
+    app.get("/", name="index")(lambda page: page)
+    Client(app).get("/")
+    assert closed == ["work", "visit"]
+
+
+def test_a_streamed_answer_with_a_5xx_status_rolls_back():
+    ended = []
+    app = App()
+
+    @app.provider
+    def work():
+        try:
+            yield
+        except BaseException as error:
+            ended.append(type(error).__name__)
+            raise
+
+    app.get("/", name="index")(lambda work: (iter(["a", "b"]), 503))
+    assert Client(app).get("/").text == "ab"
+    assert ended == ["Rollback"]
+
+
+def test_a_provider_that_yields_twice_does_not_keep_others_open():
+    ended = []
+    app = App()
+
+    @app.provider
+    def work():
+        yield
+        ended.append("committed")
+
+    @app.provider
+    def stubborn(work):
+        while True:
+            try:
+                yield
+            except GeneratorExit:
+                yield
+
+    app.get("/", name="index")(lambda stubborn: "")
+    assert Client(app).get("/").status_code == 500
+    assert not ended

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import inspect
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
+from kit_werkzeug.routing import WerkzeugRouter
 from werkzeug.test import Client
 
-from kit import App, ConfigError, provider
+from kit import App, Component, ConfigError, provider
 from kit.plugins import plugin_of
+from kit.slots.routing import RoutingOptions
 
 
 def line(function: object) -> str:
@@ -452,3 +456,44 @@ def test_call_says_what_is_wrong_and_leaves_the_application_usable():
         app.call(lambda missing: None)
     assert app.call(lambda: 5) == 5
     assert Client(app).get("/").text == "x"
+
+
+def test_threads_that_come_first_share_one_set_of_components():
+    made = []
+
+    class Slow(WerkzeugRouter):
+        def __init__(self, options: RoutingOptions) -> None:
+            made.append(self)
+            time.sleep(0.05)
+            super().__init__(options)
+
+    component = Component(slot="routing", name="slow", factory=Slow)
+    plugin = plugin_of(kit_components=lambda: [component])
+    app = App({"routing": {"use": "slow"}}, plugins={"slow": plugin})
+    app.get("/", name="index")(lambda: "")
+    with ThreadPoolExecutor(5) as pool:
+        assert list(pool.map(lambda _: app.url_for("index"), range(5))) == ["/"] * 5
+    assert len(made) == 1
+
+
+def test_a_start_that_fails_closes_the_components_and_begins_anew():
+    closed = []
+    attempts = []
+
+    class Router(WerkzeugRouter):
+        def close(self) -> None:
+            closed.append(self)
+
+    def kit_start() -> None:
+        attempts.append(True)
+        if len(attempts) == 1:
+            raise OSError("not yet")
+
+    component = Component(slot="routing", name="own", factory=Router)
+    plugin = plugin_of(kit_components=lambda: [component], kit_start=kit_start)
+    app = App({"routing": {"use": "own"}}, plugins={"own": plugin})
+    with pytest.raises(OSError, match="not yet"):
+        app.start()
+    assert len(closed) == 1
+    app.start().stop()
+    assert len(closed) == 2

@@ -255,7 +255,8 @@ def test_an_unset_variable_is_named(tmp_path, monkeypatch):
 def test_a_missing_secret_file_is_named_in_full(tmp_path):
     assert read(tmp_path, 'key = "file:secret.key"')[1] == [
         f"kit.toml:2: [part] key: the file {tmp_path}/secret.key cannot be read:"
-        " No such file or directory\n    Write that file, or name another one."
+        " No such file or directory\n    Write that file, or name another one"
+        " (kit run makes one for secret_key)."
     ]
 
 

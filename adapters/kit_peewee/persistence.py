@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import os
+import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -18,7 +19,7 @@ from typing import Any
 import peewee
 from playhouse import pool
 
-from kit.errors import Unavailable
+from kit.errors import KitError, Unavailable
 from kit.slots.persistence import PersistenceOptions, sql
 from kit.slots.persistence.databases import Database, database, location
 from kit.slots.persistence.records import Table
@@ -68,11 +69,19 @@ class PeeweeUnit(sql.SQLUnit):
     """A unit of work on the connection of this thread."""
 
     def __init__(self, database: Database, native: Any) -> None:
-        self.native = native
+        self._native = native
         self._transaction = native.transaction()
         self._transaction.__enter__()
         self._open = True
+        self._thread = threading.get_ident()
+        self.closed = False
         super().__init__(database, native.connection())
+
+    @property
+    def native(self) -> Any:
+        """Peewee's Database, in the transaction of this thread."""
+        self.handed_out = True
+        return self._native
 
     def end(self) -> None:
         """Commit."""
@@ -81,17 +90,21 @@ class PeeweeUnit(sql.SQLUnit):
 
     def close(self) -> None:
         """Roll back what is open; give the connection back, or away where it is broken."""
+        self.closed = True
+        if threading.get_ident() != self._thread:
+            self._connection.rollback()  # Peewee lets go of it at the thread's next unit of work
+            return
         if self._open:
             try:
                 self._transaction.rollback(begin=False)
             except peewee.PeeweeException:
                 self.broken = True
-        while self.native.in_transaction():
-            self.native.pop_transaction()
+        while self._native.in_transaction():
+            self._native.pop_transaction()
         if self.broken:
-            self.native.manual_close()
+            self._native.manual_close()
         else:
-            self.native.close()
+            self._native.close()
 
 
 class PeeweePersistence:
@@ -101,6 +114,7 @@ class PeeweePersistence:
         self._database = database(options.url)
         self._database.load()
         self._pool_size = options.pool_size
+        self._here = threading.local()
         self._native = _pool(options, self._database)
         self._models = [model for name in options.models for model in _models(name)]
         self._native.bind(self._models)
@@ -131,7 +145,9 @@ class PeeweePersistence:
         while True:
             self._check_out()
             try:
-                return PeeweeUnit(self._database, self._native)
+                unit = PeeweeUnit(self._database, self._native)
+                self._here.unit = unit
+                return unit
             except BaseException as error:
                 self._native.manual_close()
                 tries -= 1
@@ -140,7 +156,14 @@ class PeeweePersistence:
                     raise meaning or error from error
 
     def _check_out(self) -> None:
+        before: PeeweeUnit | None = getattr(self._here, "unit", None)
+        if before is not None and not before.closed:
+            raise KitError("this thread has a unit of work already, and Peewee takes one at a time")
         try:
+            if not self._native.is_closed():  # a stream that another thread has closed
+                while self._native.in_transaction():
+                    self._native.pop_transaction()
+                self._native.manual_close()
             self._native.connect()
         except pool.MaxConnectionsExceeded as error:
             raise Unavailable("all connections are in use") from error

@@ -34,7 +34,7 @@ from kit.slots.persistence.records import Table
 from kit.slots.persistence.statements import Prepared, Statement
 
 if TYPE_CHECKING:
-    from sqlalchemy.orm import Session
+    from sqlalchemy.orm import Session, SessionTransaction
 
 DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "mariadb": "mariadb+pymysql"}
 
@@ -65,11 +65,12 @@ class SQLAlchemyUnit(sql.SQLUnit):
         """A Session in this transaction: its commit only flushes, its rollback undoes the unit."""
         from sqlalchemy.orm import Session  # takes long, and a stack may do without
 
+        self.handed_out = True
         if self._session is None:
             self.connection.begin()
             self._session = Session(self.connection, join_transaction_mode="rollback_only")
             event.listen(self._session, "after_commit", self._begin_again)
-            event.listen(self._session, "after_rollback", self._rolled_back)
+            event.listen(self._session, "after_soft_rollback", self._rolled_back)
         return self._session
 
     @cached_property
@@ -77,8 +78,10 @@ class SQLAlchemyUnit(sql.SQLUnit):
         """SQLAlchemy's Connection on top of the pooled one."""
         return Connection(self._engine, self._pooled)
 
-    def _rolled_back(self, session: Session) -> None:
-        self._failed = True
+    def _rolled_back(self, session: Session, transaction: SessionTransaction) -> None:
+        if transaction.nested:
+            return  # a savepoint, after which the unit goes on
+        self._failed = self._changed  # what the store had changed is undone
         self._begin_again(session)
 
     def _begin_again(self, session: Session) -> None:

@@ -6,7 +6,8 @@ import click
 
 from kit.cli.options import project_options
 from kit.cli.project import Project
-from kit.errors import ConfigError, KitError, Problem
+from kit.errors import ConfigError, Problem
+from kit.slots.persistence import create_tables
 
 
 @click.command("create")
@@ -19,13 +20,10 @@ def command(project: Project) -> None:
         KIT_PROFILE=production kit create
     """
     app = project.app
+    click.get_current_context().call_on_close(app.stop)
     app.check()
     if "persistence" not in app.stack.fillings:
         what = "there are no tables to create: nothing fills the slot 'persistence'."
         raise ConfigError([Problem(project.path.name, what)])
-    tables = list(app.provided("tables").values())
-    try:
-        app.provided("persistence").create(tables)
-    except KitError as error:
-        raise click.ClickException(str(error)) from error
+    tables = create_tables(app)
     click.echo(f"Tables are there: {', '.join(table.name for table in tables) or 'none'}.")

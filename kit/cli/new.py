@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,6 +36,7 @@ def command(name: Path, recipe: str) -> None:
         kit new demo --recipe contacts
     """
     known = recipes()
+    name = Path(os.path.normpath(name))
     if recipe not in known:
         what = f"there is no recipe {recipe!r}.{nearest(recipe, known)}"
         raise ConfigError([Problem("", what, f"Recipes are: {listing(known)}.")])
@@ -60,7 +63,7 @@ def _next_steps(folder: Path, config: Config) -> str:
     missing = [one.install or one.library for one in _missing(config)]
     if tests and not find_spec("pytest"):
         missing.append("pytest")
-    steps = [f"cd {folder}", "kit run", *(["python -m pytest"] if tests else [])]
+    steps = [f"cd {shlex.quote(str(folder))}", "kit run", *(["python -m pytest"] if tests else [])]
     if missing:
         steps.insert(1, "pip install " + " ".join(f'"{name}"' for name in _joined(missing)))
     return "Next:" + "".join(f"\n    {step}" for step in steps)

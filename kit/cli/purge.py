@@ -19,6 +19,7 @@ def command(project: Project) -> None:
         kit purge
     """
     app = project.app
+    click.get_current_context().call_on_close(app.stop)
     app.check()
     if "sessions" not in app.stack.fillings:
         what = "there are no sessions to purge: nothing fills the slot 'sessions'."

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 import click
 
@@ -112,6 +113,13 @@ def _handler() -> Any:
     from werkzeug.serving import WSGIRequestHandler
 
     class Handler(WSGIRequestHandler):
+        def make_environ(self) -> dict[str, Any]:
+            environ = super().make_environ()
+            path = self.path.partition("?")[0]
+            if path.startswith("/"):  # byte for byte, as production servers hand it over
+                environ["PATH_INFO"] = unquote_to_bytes(path).decode("latin-1")
+            return environ
+
         def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
             line = self.requestline.translate(self._control_char_table)
             click.echo(f"{self.log_date_time_string()}  {int(code)}  {line}", err=True)

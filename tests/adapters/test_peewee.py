@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
+from threading import Thread
 from typing import Annotated, Any
 
 import msgspec
@@ -14,7 +15,7 @@ import pytest
 from kit_peewee.persistence import PeeweeOptions, PeeweePersistence
 
 from kit.errors import KitError
-from kit.options import DatabaseURL
+from kit.options import DatabaseURL, Duration
 from kit.slots.persistence import unit_of_work
 from kit.slots.persistence.portable import Statements, Store
 from kit.slots.persistence.records import Unique, tables
@@ -138,3 +139,23 @@ def test_an_unfinished_transaction_does_not_keep_the_connection(work):
         with work() as (store, db):
             db.transaction().__enter__()
             store.count(Author)
+
+
+def test_a_unit_that_another_thread_closes_does_not_spoil_its_own(tmp_path):
+    url = DatabaseURL(f"sqlite:///{tmp_path}/test.db")
+    component = PeeweePersistence(PeeweeOptions(url=url, pool_size=1, pool_wait=Duration(1)))
+    unit = component.begin()
+    other = Thread(target=unit.close)
+    other.start()
+    other.join()
+    for _ in range(3):
+        with closing(component.begin()) as unit:
+            unit.commit()
+    component.close()
+
+
+def test_two_units_in_one_thread_are_refused(tmp_path):
+    component = PeeweePersistence(PeeweeOptions(url=DatabaseURL(f"sqlite:///{tmp_path}/test.db")))
+    with closing(component.begin()), pytest.raises(KitError, match="one at a time"):
+        component.begin()
+    component.close()

@@ -15,7 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
-from kit.errors import KitError
+from kit.errors import Conflict, KitError
 from kit.options import DatabaseURL
 from kit.slots.persistence import unit_of_work
 from kit.slots.persistence.portable import Statements, Store
@@ -218,5 +218,30 @@ def test_a_session_whose_connection_dies_before_the_commit_does_not_keep_it(work
     for _ in range(12):
         with pytest.raises(Exception, match="answer"):
             lose()
+    with work() as (store, _):
+        assert store.count(Author) == 0
+
+
+def test_a_savepoint_of_the_session_leaves_the_unit_usable(work, models):
+    with work() as (store, db):
+        store.add(Author("Ann"))
+        savepoint = db.begin_nested()
+        db.add(models.Author(name="Bob"))
+        db.flush()
+        savepoint.rollback()
+        store.add(Author("Cid"))
+    with work() as (store, db):
+        assert [found.name for found in store.find(Author)] == ["Ann", "Cid"]
+
+
+def test_native_changes_are_not_lost_silently_after_an_error_that_was_passed_over(work, models):
+    def pass_over() -> None:
+        with work() as (store, db):
+            db.execute(text("INSERT INTO kit_test_author (name) VALUES ('Ann')"))
+            with pytest.raises(Conflict):
+                store.add(Author("Ann"))
+
+    with pytest.raises(KitError, match="savepoint"):
+        pass_over()
     with work() as (store, _):
         assert store.count(Author) == 0

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from kit.components import Slot
+from kit.errors import ConfigError, KitError, Problem, Unavailable
 from kit.options import DatabaseURL, Duration
 from kit.plugins import hookimpl
-from kit.providers import provider
+from kit.providers import place, provider
 from kit.slots.persistence.portable import Statements, Store
 from kit.slots.persistence.records import Table, tables
 from kit.slots.persistence.statements import Prepared, Statement
@@ -221,4 +222,50 @@ def kit_start(app: App) -> None:
     """Create the tables that are missing, unless the options say ``create = "never"``."""
     filling = app.stack.fillings.get("persistence")
     if filling is not None and filling.options.create == "missing":
-        app.provided("persistence").create(list(app.provided("tables").values()))
+        create_tables(app)
+
+
+def create_tables(app: App) -> list[Table]:
+    """Create the missing tables of the application's records, and return all of them.
+
+    Raises ConfigError where the database is away, or has a table that does not fit its record.
+    """
+    filling = app.stack.fillings["persistence"]
+    persistence: Persistence = app.provided("persistence")
+    tables: list[Table] = list(app.provided("tables").values())
+    try:
+        persistence.create(tables)
+        problems = [problem for table in tables if (problem := _misfit(persistence, table))]
+    except Unavailable as error:
+        what = f"[persistence] url = {filling.options.url.shown()!r}: {_innermost(error)}"
+        mend = "Start that database, or name another one."
+        raise ConfigError([Problem(filling.where, what, mend, error)]) from error
+    if problems:
+        raise ConfigError(problems)
+    return tables
+
+
+def _misfit(persistence: Persistence, table: Table) -> Problem | None:
+    """Say what keeps a record from its table, by reading none of its rows."""
+    unit = persistence.begin()
+    try:
+        unit.rows(persistence.prepare(Statement(operation="select", table=table, limit=True)), [0])
+    except KitError:
+        raise
+    except Exception as error:
+        what = (
+            f"the table {table.name!r} does not fit the record {table.record.__name__}:"
+            f" {_innermost(error)}"
+        )
+        mend = "There are no migrations: change the table with a tool of your database, or drop it."
+        return Problem(place(table.record), what, mend, error)
+    finally:
+        unit.close()
+    return None
+
+
+def _innermost(error: BaseException) -> str:
+    """Return what the driver said, in one line."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error).partition("\n")[0]

@@ -217,7 +217,7 @@ def _sqlite_meaning(error: BaseException) -> KitError | None:
         return _conflict()
     if isinstance(error, (sqlite3.DataError, OverflowError)):
         return _invalid()
-    if isinstance(error, sqlite3.OperationalError):
+    if isinstance(error, sqlite3.DatabaseError):
         code = getattr(error, "sqlite_errorcode", 1) & 0xFF
         return _away() if code in _SQLITE_AWAY else None
     return None
@@ -278,6 +278,7 @@ SQLITE = Database(
     name="SQLite",
     driver="sqlite3",
     placeholder="?",
+    quote="`",  # in double quotes a column that is missing would be taken for a text
     identity="INTEGER PRIMARY KEY AUTOINCREMENT",
     types={
         **dict.fromkeys(("int", "bool", "decimal"), "INTEGER"),

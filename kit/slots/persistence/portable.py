@@ -67,6 +67,7 @@ class Statements:
             raise KitError(
                 f"{name} is not among the records of this application."
                 f"{nearest(name, names)} Records: {listing(names)}."
+                f" Register it: app.records({name})."
             ) from None
 
 

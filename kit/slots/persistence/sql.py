@@ -182,7 +182,8 @@ class SQLUnit:
 
     `connection` is the driver's own, with a transaction begun. An adapter derives its unit from
     this class and adds `native`, `end` and `close`, which rolls back what was not committed and
-    must not give the connection to others where it is `broken`.
+    must not give the connection to others where it is `broken`. `native` sets `handed_out`: what
+    is changed by way of it is not seen here.
     """
 
     def __init__(self, database: Database, connection: Any) -> None:
@@ -192,6 +193,7 @@ class SQLUnit:
         self._failed = False
         self._changed = False
         self._savepoints = 0
+        self.handed_out = False
         self.broken = False
 
     def rows(self, prepared: Prepared, values: Sequence[object]) -> Sequence[Any]:
@@ -237,7 +239,7 @@ class SQLUnit:
 
     def commit(self) -> None:
         """Keep what was done; raise KitError where part of it failed and nobody took notice."""
-        if self._failed and self._changed:
+        if self._failed and (self._changed or self.handed_out):
             raise KitError(f"nothing was stored: {FAILED_BEFORE}")
         if not self._failed and self._database.ended(self._connection):
             raise KitError(f"nothing was stored: {ENDED_BEFORE}")
