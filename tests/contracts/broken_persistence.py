@@ -144,7 +144,7 @@ class TestP9(Broken):
 
 
 class TestP10(Broken):
-    component_class = code('"age" DESC', '"age" DESC NULLS FIRST')
+    component_class = code("`age` DESC", "`age` DESC NULLS FIRST")
 
 
 class TestP11(Broken):
@@ -152,7 +152,7 @@ class TestP11(Broken):
 
 
 class TestP12(Broken):
-    component_class = code("COUNT(*)", 'COUNT("age")')
+    component_class = code("COUNT(*)", "COUNT(`age`)")
 
 
 class CountsChanges(Wrapped):
