@@ -30,6 +30,7 @@ _HTML = [*SECURITY_HEADERS, ("Content-Type", "text/html; charset=utf-8")]
 _JSON = [*SECURITY_HEADERS, ("Content-Type", "application/json")]
 _BYTES = [*SECURITY_HEADERS, ("Content-Type", "application/octet-stream")]
 _NO_HEADER = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]")
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
 _BODILESS = {204, 304}
 
 
@@ -200,7 +201,9 @@ def merge(headers: list[Header], more: Iterable[Header]) -> None:
     names = {name.lower() for name, _ in headers}
     for name, value in more:
         text = str(value)
-        if _NO_HEADER.search(name + text):
+        if not _TOKEN(name):
+            raise ValueError(f"{name!r} is no name for a header (RFC 9110, section 5.1)")
+        if _NO_HEADER.search(text):
             raise ValueError(f"the header {name!r} holds a line break, or more than Latin-1")
         lower = name.lower()
         if lower in names and lower != "set-cookie":

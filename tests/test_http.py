@@ -1023,3 +1023,9 @@ def test_the_limits_of_forms_hold_however_the_type_is_written():
     app.post("/", name="index")(lambda request: dict(request.form))
     kind = " APPLICATION/x-www-form-urlencoded ; charset=utf-8"
     assert Client(app).post("/", data="a=1&b=2&c=3", content_type=kind).status_code == 413
+
+
+@pytest.mark.parametrize("name", ["a b", "a:b", "", "é", "a\n"])
+def test_the_name_of_a_header_is_a_token(name):
+    with pytest.raises(ValueError, match="is no name for a header"):
+        answered(("x", {name: "y"}))
