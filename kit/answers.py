@@ -1,13 +1,13 @@
 """From what a handler returns to an answer: status line, headers, body.
 
-The table of conversions is made once, at start, with the headers that every answer carries.
+`Answers` is made once, at start, with the headers that every answer carries.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import is_dataclass
 from http import HTTPStatus
 from typing import Any
 
@@ -16,7 +16,10 @@ from markupsafe import Markup
 from werkzeug.wrappers import Response
 
 Header = tuple[str, str]
+Environ = dict[str, Any]
 Answer = tuple[str, list[Header], Iterable[bytes]]
+Convert = Callable[[Environ, Any], Answer]
+MakeData = Callable[[Environ, Any], tuple[str, list[Header], bytes | Iterator[bytes]]]
 
 SECURITY_HEADERS: tuple[Header, ...] = (
     ("X-Content-Type-Options", "nosniff"),
@@ -26,9 +29,6 @@ SECURITY_HEADERS: tuple[Header, ...] = (
     ("Content-Security-Policy", "object-src 'none'; base-uri 'none'; frame-ancestors 'none'"),
 )
 STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
-_HTML = [*SECURITY_HEADERS, ("Content-Type", "text/html; charset=utf-8")]
-_JSON = [*SECURITY_HEADERS, ("Content-Type", "application/json")]
-_BYTES = [*SECURITY_HEADERS, ("Content-Type", "application/octet-stream")]
 _NO_HEADER = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
 _BODILESS = {204, 304}
@@ -91,105 +91,131 @@ def _encoded(chunk: Any) -> bytes:
     raise TypeError(f"a stream yielded {type(chunk).__name__}, which is neither text nor bytes")
 
 
-def html(result: str) -> Answer:
-    """Answer with a page."""
-    body = result.encode()
-    return "200 OK", [*_HTML, ("Content-Length", str(len(body)))], [body]
+class Answers:
+    """Turns what handlers return into answers; one object for an application, made at start.
 
+    `headers` go out with every answer. `data` makes type and body of data: of dicts, lists,
+    dataclasses, and instances of `kinds`.
+    """
 
-def json(result: Any) -> Answer:
-    """Answer with JSON (RFC 8259)."""
-    body = msgspec.json.encode(result)
-    return "200 OK", [*_JSON, ("Content-Length", str(len(body)))], [body]
+    def __init__(
+        self,
+        headers: Iterable[Header] = SECURITY_HEADERS,
+        data: MakeData | None = None,
+        kinds: tuple[type, ...] = (),
+    ) -> None:
+        self.headers = tuple(headers)
+        self._data = data or json
+        self._kinds = (dict, list, msgspec.Struct, *kinds)
+        self._html = [*self.headers, ("Content-Type", "text/html; charset=utf-8")]
+        self._bytes = [*self.headers, ("Content-Type", "application/octet-stream")]
+        self._makers: dict[type, Convert] = {
+            str: self.html,
+            Markup: self.html,
+            bytes: self.raw,
+            dict: self.data,
+            list: self.data,
+            tuple: self.with_status,
+            type(None): self.empty,
+        }
 
+    def answer(self, environ: Environ, result: Any) -> Answer:
+        """Turn what a handler returned into an answer; raise TypeError for what cannot be one."""
+        maker = self._makers.get(type(result))
+        if maker is None:
+            maker = self._makers[type(result)] = self._maker(result)
+        return maker(environ, result)
 
-def raw(result: bytes) -> Answer:
-    """Answer with bytes of no particular type."""
-    return "200 OK", [*_BYTES, ("Content-Length", str(len(result)))], [result]
-
-
-def empty(_: None) -> Answer:
-    """Answer with 204 and no body."""
-    return "204 No Content", [*SECURITY_HEADERS], []
-
-
-def stream(result: Iterator[Any]) -> Answer:
-    """Answer with the chunks of a generator as they come."""
-    return "200 OK", [*_HTML], Stream(result)
-
-
-def with_status(result: tuple[Any, ...]) -> Answer:
-    """Answer with ``(result, status)``, ``(result, headers)`` or ``(result, status, headers)``."""
-    first, *rest = result
-    if not 1 <= len(rest) <= 2:
+    def _maker(self, result: Any) -> Convert:
+        if isinstance(result, Response):
+            return self.response
+        if isinstance(result, tuple):
+            return self.with_status
+        if isinstance(result, str):
+            return self.html
+        if isinstance(result, self._kinds) or is_dataclass(result):
+            return self.data
+        if isinstance(result, Iterator):
+            return self.stream
         raise TypeError(
-            "a tuple is (result, status), (result, headers) or (result, status, headers)"
+            f"a handler returned {type(result).__name__}; it may return text, bytes, data (dict,"
+            " list, dataclass, Data), None, a generator, a Response, or a tuple of one of these"
+            " with status and headers"
         )
-    line, headers, body = answer(first)
-    for extra in rest:
-        if isinstance(extra, int) and 200 <= extra <= 599:
-            line = STATUS_LINES.get(extra) or f"{extra} Unknown"
-        elif isinstance(extra, (int, str)):
-            raise TypeError(f"{extra!r} is no status: it is a whole number from 200 to 599")
-        else:
-            merge(headers, extra.items() if hasattr(extra, "items") else extra)
-    if int(line[:3]) in _BODILESS:
-        if isinstance(body, Stream):
-            body.close()
-        about_body = {"content-type", "content-length"}
-        return line, [header for header in headers if header[0].lower() not in about_body], []
-    return line, headers, body
+
+    def html(self, environ: Environ, result: str) -> Answer:
+        """Answer with a page."""
+        body = result.encode()
+        return "200 OK", [*self._html, ("Content-Length", str(len(body)))], [body]
+
+    def data(self, environ: Environ, result: Any) -> Answer:
+        """Answer with data in the format that the client asks for."""
+        line, more, body = self._data(environ, result)
+        headers = [*self.headers, *more]
+        if isinstance(body, bytes):
+            headers.append(("Content-Length", str(len(body))))
+            return line, headers, [body]
+        return line, headers, Stream(body)
+
+    def raw(self, environ: Environ, result: bytes) -> Answer:
+        """Answer with bytes of no particular type."""
+        return "200 OK", [*self._bytes, ("Content-Length", str(len(result)))], [result]
+
+    def empty(self, environ: Environ, result: None) -> Answer:
+        """Answer with 204 and no body."""
+        return "204 No Content", [*self.headers], []
+
+    def stream(self, environ: Environ, result: Iterator[Any]) -> Answer:
+        """Answer with the chunks of a generator as they come."""
+        return "200 OK", [*self._html], Stream(result)
+
+    def with_status(self, environ: Environ, result: tuple[Any, ...]) -> Answer:
+        """Answer with ``(result, status)``, ``(result, headers)`` or with all three."""
+        first, *rest = result
+        if not 1 <= len(rest) <= 2:
+            raise TypeError(
+                "a tuple is (result, status), (result, headers) or (result, status, headers)"
+            )
+        line, headers, body = self.answer(environ, first)
+        for extra in rest:
+            if isinstance(extra, int) and 200 <= extra <= 599:
+                if not line.startswith("304"):  # what the client has already, it keeps
+                    line = STATUS_LINES.get(extra) or f"{extra} Unknown"
+            elif isinstance(extra, (int, str)):
+                raise TypeError(f"{extra!r} is no status: it is a whole number from 200 to 599")
+            else:
+                merge(headers, extra.items() if hasattr(extra, "items") else extra)
+        return (
+            bodiless(line, headers, body) if int(line[:3]) in _BODILESS else (line, headers, body)
+        )
+
+    def response(self, environ: Environ, result: Response) -> Answer:
+        """Answer with a Response, which keeps its own headers over the secure defaults."""
+        headers = list(self.headers)
+        body: Iterable[bytes] = result.iter_encoded()
+        if result.status_code in _BODILESS:
+            result.close()
+            body = []
+        elif not result.is_sequence:
+            body = Stream(iter(body))
+            body.then(lambda _: result.close())
+        elif "Content-Length" not in result.headers:
+            headers.append(("Content-Length", str(len(result.get_data()))))
+        merge(headers, [header for header in result.headers.items() if header[0] != "Date"])
+        return result.status, headers, body
 
 
-def response(result: Response) -> Answer:
-    """Answer with a Response, which keeps its own headers over the secure defaults."""
-    headers = list(SECURITY_HEADERS)
-    body: Iterable[bytes] = result.iter_encoded()
-    if result.status_code in _BODILESS:
-        result.close()
-        body = []
-    elif not result.is_sequence:
-        body = Stream(iter(body))
-        body.then(lambda _: result.close())
-    elif "Content-Length" not in result.headers:
-        headers.append(("Content-Length", str(len(result.get_data()))))
-    merge(headers, [header for header in result.headers.items() if header[0] != "Date"])
-    return result.status, headers, body
+def json(environ: Environ, result: Any) -> tuple[str, list[Header], bytes]:
+    """Make data to JSON (RFC 8259)."""
+    return "200 OK", [("Content-Type", "application/json")], msgspec.json.encode(result)
 
 
-_MAKERS: dict[type, Callable[[Any], Answer]] = {
-    str: html,
-    Markup: html,
-    bytes: raw,
-    dict: json,
-    list: json,
-    tuple: with_status,
-    type(None): empty,
-}
-
-
-def answer(result: Any) -> Answer:
-    """Turn what a handler returned into an answer; raise TypeError for what cannot be one."""
-    maker = _MAKERS.get(type(result))
-    return maker(result) if maker else _maker(result)(result)
-
-
-def _maker(result: Any) -> Callable[[Any], Answer]:
-    if isinstance(result, Response):
-        return response
-    if isinstance(result, tuple):
-        return with_status
-    if isinstance(result, str):
-        return html
-    if isinstance(result, (dict, list, msgspec.Struct)) or dataclasses.is_dataclass(result):
-        return json
-    if isinstance(result, Iterator):
-        return stream
-    raise TypeError(
-        f"a handler returned {type(result).__name__}; it may return text, bytes, data (dict, list,"
-        " dataclass), None, a generator, a Response, or a tuple of one of these with status and"
-        " headers"
-    )
+def bodiless(line: str, headers: list[Header], body: Iterable[bytes]) -> Answer:
+    """Leave the body out of an answer, and the headers that describe it."""
+    if hasattr(body, "close"):
+        body.close()
+    about_body = {"content-type", "content-length"}
+    return line, [header for header in headers if header[0].lower() not in about_body], []
 
 
 def merge(headers: list[Header], more: Iterable[Header]) -> None:

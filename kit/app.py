@@ -6,18 +6,18 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, TypeVar, Unpack
 
 from kit import config as configuration
-from kit.answers import Answer
+from kit.answers import Answer, Environ
 from kit.assembly import Stack, assemble
 from kit.config import Config
 from kit.errors import ConfigError
 from kit.gateway import WSGI
 from kit.patterns import CONVERTERS, Converter, Native
-from kit.plans import Environ, compile_plan
+from kit.plans import compile_plan
 from kit.providers import Provider, Scope, provider
-from kit.routes import Routes
+from kit.routes import RouteOptions, Routes
 from kit.wiring import Wiring
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -95,11 +95,14 @@ class App(Routes):
             raise RuntimeError(f"app.{what} was called after the application was put together")
 
     def route(
-        self, pattern: str | Native, methods: Iterable[str] = ("GET",), name: str = ""
+        self,
+        pattern: str | Native,
+        methods: Iterable[str] = ("GET",),
+        **options: Unpack[RouteOptions],
     ) -> Callable[[F], F]:
         """Declare a route, as `Routes.route` does; too late once the application has started."""
         self._open("route")
-        return super().route(pattern, methods, name)
+        return super().route(pattern, methods, **options)
 
     def include(self, other: Routes) -> None:
         """Include a group of routes; too late once the application has started."""
@@ -175,7 +178,7 @@ class App(Routes):
         self.start()
         results: list[Any] = []
 
-        def keep(result: Any) -> Answer:
+        def keep(environ: Environ, result: Any) -> Answer:
             results.append(result)
             return "200 OK", [], []
 

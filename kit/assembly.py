@@ -6,54 +6,71 @@ import inspect
 import os
 import typing
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from kit.components import Component, Slot
+from kit.compression import ResponsesOptions
 from kit.config import Config, Setting
 from kit.errors import ConfigError, Problem, listing, nearest
 from kit.options import Secret, Size
 from kit.plugins import Plugins, installed, load_entry, load_object
 from kit.reader import Reader, Value, kind_of
+from kit.security.options import CorsOptions, SecurityOptions
 from kit.slots import SHIPPED
 
 _BODY = Size(2_500_000)
 _FIELD = Size(500_000)
+_PART_HEADERS = Size(8_000)
 
 
 @dataclass(frozen=True, kw_only=True)
 class AppOptions:
     """The table ``[app]``: `import_` is what ``kit run`` serves, as ``module:name``.
 
-    `secret_key` signs what goes through the client; `plugins` names further plug-ins: installed
+    `secret_key` signs what goes through the client; what one of `secret_key_fallbacks` has signed
+    is still taken, so that a key can be changed. `plugins` names further plug-ins: installed
     ones, or ``module`` and ``module:name`` from the application's own code. With `debug`
     unexpected errors are raised again, for a debugger: never on a server that others can reach.
     """
 
     import_: str = ""
     secret_key: Secret | None = None
+    secret_key_fallbacks: list[Secret] = field(default_factory=list)
     plugins: list[str] = field(default_factory=list)
     debug: bool = False
 
     def __post_init__(self) -> None:
-        if self.secret_key is not None and len(self.secret_key) < 32:
-            raise ValueError(
-                "secret_key is shorter than 32 characters; make one with:"
-                ' python -c "import secrets; print(secrets.token_urlsafe(32))"'
-            )
+        if self.secret_key is None and self.secret_key_fallbacks:
+            raise ValueError("secret_key_fallbacks are old keys, and there is no secret_key")
+        for name, key in [
+            ("secret_key", self.secret_key),
+            *(("secret_key_fallbacks", key) for key in self.secret_key_fallbacks),
+        ]:
+            if key is not None and len(key) < 32:
+                raise ValueError(
+                    f"{name} is shorter than 32 characters; make one with:"
+                    ' python -c "import secrets; print(secrets.token_urlsafe(32))"'
+                )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     """The table ``[limits]``: what a request may bring; more is answered with 413.
 
-    `body` is the size of a whole body, `field` of one text field of a form, `fields` the number
-    of fields and files.
+    `body` is the size of a whole body, `field` of one text field of a form and of a name, `fields`
+    the number of fields, `files` that of files, `part_headers` the size of the headers of one part
+    of a multipart form, `query` the number of values in the query, `depth` how deep JSON and
+    other data may be nested.
     """
 
     body: Size = _BODY
     field: Size = _FIELD
     fields: int = 1000
+    files: int = 100
+    part_headers: Size = _PART_HEADERS
+    query: int = 1000
+    depth: int = 64
 
 
 @dataclass(frozen=True)
@@ -66,17 +83,41 @@ class Filling:
     options: Any
     where: str
 
+    @property
+    def key(self) -> str:
+        """The name of the filling: its slot, and the component where there may be many."""
+        return f"{self.slot.name}.{self.component.name}" if self.slot.many else self.slot.name
+
 
 @dataclass(frozen=True)
 class Stack:
-    """What a configuration picked, checked and frozen: `values` are all options with origin."""
+    """What a configuration picked, checked and frozen: `values` are all options with origin.
 
-    app: AppOptions
-    limits: Limits
+    `tables` are the options of the kernel by table; `fillings` are by key: by slot, and
+    ``slot.component`` where a slot takes many.
+    """
+
+    tables: dict[str, Any]
     slots: dict[str, Slot]
     fillings: dict[str, Filling]
     plugins: Plugins
     values: tuple[Value, ...]
+
+    @property
+    def app(self) -> AppOptions:
+        """The options of the table ``[app]``."""
+        options: AppOptions = self.tables["app"]
+        return options
+
+    @property
+    def limits(self) -> Limits:
+        """The options of the table ``[limits]``."""
+        limits: Limits = self.tables["limits"]
+        return limits
+
+    def filling(self, slot: str) -> list[Filling]:
+        """Return what fills a slot, in the order of the configuration; empty if nothing does."""
+        return [one for one in self.fillings.values() if one.slot.name == slot]
 
 
 def assemble(config: Config, plugins: Iterable[tuple[str, Any]] = ()) -> Stack:
@@ -84,7 +125,13 @@ def assemble(config: Config, plugins: Iterable[tuple[str, Any]] = ()) -> Stack:
     return _Assembly(config).run(list(plugins))
 
 
-KERNEL_TABLES = {"app": AppOptions, "limits": Limits}
+KERNEL_TABLES: dict[str, type] = {
+    "app": AppOptions,
+    "limits": Limits,
+    "security": SecurityOptions,
+    "cors": CorsOptions,
+    "responses": ResponsesOptions,
+}
 
 
 class _Assembly:
@@ -98,21 +145,21 @@ class _Assembly:
         self.failed: set[str] = set()
 
     def run(self, given: list[tuple[str, Any]]) -> Stack:
-        app = self._kernel_table("app") or AppOptions()
-        limits = self._kernel_table("limits") or Limits()
+        tables = {name: self._kernel_table(name) or cls() for name, cls in KERNEL_TABLES.items()}
         try:
-            plugins = self._plugins([*SHIPPED, *given], app.plugins)
+            plugins = self._plugins([*SHIPPED, *given], tables["app"].plugins)
         except ConfigError as error:
             raise ConfigError(in_order([*self.problems, *error.problems])) from error
         self._declarations(plugins)
         for name in self.config.tables():
             self._check_table(name)
         self._check_variables()
-        fillings = {name: self._fill(slot) for name, slot in self.slots.items()}
+        fillings = [filling for slot in self.slots.values() for filling in self._fill(slot)]
         if self.problems:
             raise ConfigError(in_order(self.problems))
-        filled = {name: filling for name, filling in fillings.items() if filling is not None}
-        return Stack(app, limits, self.slots, filled, plugins, tuple(self.reader.values))
+        by_key = {filling.key: filling for filling in fillings}
+        values = {value.keys: value for value in self.reader.values}
+        return Stack(tables, self.slots, by_key, plugins, tuple(values.values()))
 
     def _kernel_table(self, name: str) -> Any:
         cls = KERNEL_TABLES[name]
@@ -133,15 +180,18 @@ class _Assembly:
             else:
                 self._load_own(found, name, where)
         for table in self.config.tables():
-            use = self.config.get(table, "use")
-            if use and f"{table}.{use.value}" in self.entries:
-                entry = f"{table}.{use.value}"
-                self._load_entry(found, self.entries[entry].value, entry, use.where)
+            if use := self.config.get(table, "use"):
+                for name in names_in(use):
+                    self._load_component(found, f"{table}.{name}", use.where)
         for slot in [one for plugin in [*found.values()] for one in _slots_of(plugin)]:
-            entry = f"{slot.name}.{slot.default}"
-            if self.config.get(slot.name, "use") is None and entry in self.entries:
-                self._load_entry(found, self.entries[entry].value, entry, "")
+            if self.config.get(slot.name, "use") is None:
+                for name in slot.defaults:
+                    self._load_component(found, f"{slot.name}.{name}", "")
         return Plugins(found.items())
+
+    def _load_component(self, found: dict[str, Any], entry: str, where: str) -> None:
+        if entry in self.entries:
+            self._load_entry(found, self.entries[entry].value, entry, where)
 
     def _load_entry(self, found: dict[str, Any], name: str, entry: str, where: str) -> None:
         try:
@@ -210,16 +260,17 @@ class _Assembly:
 
     def _check_variables(self) -> None:
         """Report variables that were meant to set something, and do not."""
+        kernel = [(table, f"KIT_{table.upper()}_") for table in KERNEL_TABLES]
         tables = [(table, f"KIT_{table.upper().replace('-', '_')}_") for table in self.slots]
         for name in os.environ:
-            for table, beginning in [("app", "KIT_APP_"), ("limits", "KIT_LIMITS_"), *tables]:
+            for table, beginning in [*kernel, *tables]:
                 if name.startswith(beginning) and "__" not in name:
                     key = name.removeprefix(beginning)
                     what = f"sets nothing: two underscores stand between [{table}] and its key."
                     mend = f"Call it {beginning}_{key}, or unset it."
                     self._problem(f"environment variable {name}", what, mend)
 
-    def _fill(self, slot: Slot) -> Filling | None:
+    def _fill(self, slot: Slot) -> list[Filling]:
         use = self.config.get(slot.name, "use")
         if use is None:
             below = self.config.below(slot.name)
@@ -227,20 +278,30 @@ class _Assembly:
             if slot.default is None and (stray or slot.required):
                 where = stray[1].where if stray else self.config.name
                 names = listing(self._names(slot))
+                example = '["..."]' if slot.many else '"..."'
                 self._problem(
                     where,
                     f"[{slot.name}] does not say which component to use.",
-                    f'Add: use = "..." with one of: {names}.',
+                    f"Add: use = {example} with one of: {names}.",
                 )
             if slot.default is None:
-                return None
-            use = Setting(slot.default, "default")
-        component = self._component(slot, use)
-        factory = component and self._factory(component, use)
-        if component is None or factory is None:
-            return None
-        options = self._options(slot, component, factory)
-        return Filling(slot, component, factory, options, use.where)
+                return []
+            use = Setting(list(slot.defaults) if slot.many else slot.default, "default")
+        uses = [replace(use, value=name) for name in names_in(use)] if slot.many else [use]
+        components = [self._component(slot, one) for one in uses]
+        in_use = [one.name for one in components if one]
+        if not uses or len({*in_use}) < len(in_use):
+            what = f"[{slot.name}] use = {use.value!r} names {'one twice' if uses else 'nothing'}."
+            self._problem(use.where, what, "List each component that is to be used, once.")
+            return []
+        self._check_keys(slot, [one for one in components if one])
+        fillings = []
+        for component, one in zip(components, uses, strict=True):
+            factory = component and self._factory(component, one)
+            if component is not None and factory is not None:
+                options = self._options(slot, component, factory)
+                fillings.append(Filling(slot, component, factory, options, use.where))
+        return fillings
 
     def _names(self, slot: Slot) -> list[str]:
         """The names of all components for a slot: installed ones and those of loaded plug-ins."""
@@ -314,8 +375,7 @@ class _Assembly:
             return None
 
     def _options(self, slot: Slot, component: Component, factory: Any) -> Any:
-        hints = typing.get_type_hints(factory.__init__ if inspect.isclass(factory) else factory)
-        cls = hints.get("options", slot.options)
+        cls = _options_class(slot, factory)
         shared = [option.name for option in fields(slot.options)]
         own_table = (slot.name, component.name)
         own = [option.name for option in fields(cls)]
@@ -323,18 +383,24 @@ class _Assembly:
         for name in shared:  # what the component's own table says wins over the slot's table
             if not any(self.config.below(*own_table, name)):
                 places[name] = (slot.name,)
-        components = set(self._names(slot)) | {component.name}
+        for rest, setting in self.config.below(*own_table):
+            if rest and rest[0] not in own:
+                self.reader.unknown((*own_table, rest[0]), setting.where, own)
+        return self.reader.options(cls, [(slot.name,), own_table], places)
+
+    def _check_keys(self, slot: Slot, in_use: list[Component]) -> None:
+        """Report keys and tables of a slot that nothing reads, whatever component is in use."""
+        shared = [option.name for option in fields(slot.options)]
+        components = {*self._names(slot), *(one.name for one in in_use)}
         for rest, setting in self.config.below(slot.name):
             if not rest or (len(rest) > 1 and not self._looks_known(rest[0], components)):
                 continue  # no table, which is reported; or a component of the application's own
             if rest[0] in components and len(rest) > 1:
-                if rest[0] == component.name and rest[1] not in own:
-                    self.reader.unknown((*own_table, rest[1]), setting.where, own)
-            elif rest[0] not in shared and rest != ("use",):
+                continue  # read by that component, or kept for it
+            if rest[0] not in shared and rest != ("use",):
                 kind = "component" if len(rest) > 1 else "key"
                 allowed = [*components] if len(rest) > 1 else ["use", *shared]
                 self.reader.unknown((slot.name, rest[0]), setting.where, allowed, kind)
-        return self.reader.options(cls, [(slot.name,), own_table], places)
 
     @staticmethod
     def _looks_known(name: str, components: set[str]) -> bool:
@@ -354,6 +420,20 @@ def in_order(problems: Iterable[Problem]) -> list[Problem]:
         return (file, int(line)) if line.isdecimal() else (problem.where, 0)
 
     return sorted(problems, key=key)
+
+
+def _options_class(slot: Slot, factory: Any) -> Any:
+    hints = typing.get_type_hints(factory.__init__ if inspect.isclass(factory) else factory)
+    return hints.get("options", slot.options)
+
+
+def names_in(use: Setting) -> list[str]:
+    """Return the names of components in ``use``: one, a list, or text from the environment."""
+    if isinstance(use.value, list):
+        return use.value
+    if isinstance(use.value, str) and use.from_environment:
+        return [name.strip() for name in use.value.split(",") if name.strip()]
+    return [use.value]
 
 
 def _slots_of(plugin: Any) -> Iterable[Slot]:

@@ -22,15 +22,24 @@ class Slot:
     handlers once it is filled. `default` names the component used where the config names none; a
     slot without default stays empty, which is an error at start if it is `required`. `contract`
     points to the tests of its components as ``module:Class``.
+
+    A slot for `many` takes a list of components (``use = ["json", "html"]``, and `default` is a
+    tuple): its provider holds a dict of them by name, in that order.
     """
 
     name: str
     protocol: type
     options: type
     providers: tuple[Callable[..., Any], ...] = ()
-    default: str | None = None
+    default: str | tuple[str, ...] | None = None
     required: bool = False
+    many: bool = False
     contract: str = ""
+
+    @property
+    def defaults(self) -> tuple[str, ...]:
+        """The names of the components used where the config names none."""
+        return (self.default,) if isinstance(self.default, str) else self.default or ()
 
 
 @dataclass(frozen=True, kw_only=True)

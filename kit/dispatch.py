@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, fields, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 
-from kit.answers import SECURITY_HEADERS, Answer
-from kit.errors import Problem, nearest
+from kit.answers import STATUS_LINES, Answer, Answers, Environ, Header
+from kit.errors import Invalid, Problem, listing, nearest
+from kit.failures import wants_problem
+from kit.options import Size
 from kit.patterns import CONVERTERS, Converter, Native, Pattern
-from kit.plans import Environ, Plan, compile_plan
-from kit.providers import Providers, required
-from kit.routes import Route
+from kit.plans import Plan, compile_plan
+from kit.providers import Providers, parameters, required
+from kit.routes import Guard, Route
 from kit.slots.routing import Router
+
+if TYPE_CHECKING:
+    from kit.assembly import Limits
 
 _METHOD = re.compile(r"[A-Z][A-Z-]*")
 _REFUSED = ("TRACE", "CONNECT")
+SAFE = {"GET", "HEAD", "OPTIONS"}  # RFC 9110, section 9.2.1
 _SURE = [one.parse for one in CONVERTERS.values()]  # their expressions match nothing else
 
 
@@ -37,6 +44,21 @@ class Endpoint:
         return sorted(self.plans)
 
 
+@dataclass(frozen=True)
+class Frame:
+    """What stands around every handler of an application.
+
+    `answers` turns results into answers. `csrf` are the guards of unsafe methods, and `limits`
+    those of the configuration. `preflight` gives the headers for a question of a browser
+    (Fetch, section 3.2.2) on an URL with these methods.
+    """
+
+    answers: Answers
+    limits: Limits
+    csrf: tuple[Guard, ...] = ()
+    preflight: Callable[[Environ, list[str]], list[Header] | None] | None = None
+
+
 class Dispatch:
     """All endpoints of an application, and the router that finds them.
 
@@ -49,9 +71,11 @@ class Dispatch:
         converters: Mapping[str, Converter],
         router: Router,
         providers: Providers,
+        frame: Frame,
     ) -> None:
         self._problems = providers.problems
         self._converters = converters
+        self._frame = frame
         self._names: dict[str, list[Endpoint]] = {}
         self.router = router
         self.endpoints = self._grouped(routes)
@@ -124,19 +148,59 @@ class Dispatch:
         """Make the plans of all endpoints; HEAD and OPTIONS come with them."""
         for endpoint in self.endpoints:
             plans = {
-                method: compile_plan(
-                    route.handler,
-                    providers,
-                    _given(endpoint, route, providers),
-                    route.where,
-                    _parsers(endpoint.pattern),
-                )
+                method: self._plan(endpoint, method, route, providers)
                 for method, route in endpoint.routes.items()
             }
             if "GET" in plans:
                 plans.setdefault("HEAD", _headed(plans["GET"]))
-            plans.setdefault("OPTIONS", _options(sorted([*plans, "OPTIONS"])))
+            plans.setdefault("OPTIONS", self._options(sorted([*plans, "OPTIONS"])))
             endpoint.plans = plans
+
+    def _plan(self, endpoint: Endpoint, method: str, route: Route, providers: Providers) -> Plan:
+        csrf = self._frame.csrf if route.csrf and method not in SAFE else ()
+        made = partial(
+            compile_plan,
+            providers=providers,
+            where=route.where,
+            parse=_parsers(endpoint.pattern),
+            convert=self._frame.answers.answer,
+            fixed={"limits": self._limits(route)} if route.limits else {},
+        )
+        given = _given(endpoint, route, providers)
+        plan = made(route.handler, given=given, guards=(*csrf, *route.guards))
+        if route.again is None:
+            return plan
+        if "form" not in parameters(route.again):
+            what = f"its again={getattr(route.again, '__name__', route.again)} takes no 'form'."
+            self._problem(route, what, "Let that handler name form, and show it.")
+            return plan
+        path = given & set(parameters(route.again))
+        again = made(route.again, given=path, instead={"form"})
+        return _or_again(plan, again)
+
+    def _limits(self, route: Route) -> Limits:
+        known = {one.name: one for one in fields(self._frame.limits)}
+        values: dict[str, Any] = {}
+        for name, value in (route.limits or {}).items():
+            if name not in known:
+                what = f"there is no limit {name!r}.{nearest(name, known)}"
+                self._problem(route, what, f"Limits are: {listing(known)}.")
+                continue
+            try:
+                values[name] = Size.parse(value) if isinstance(value, str) else value
+            except ValueError as error:
+                self._problem(route, f"the limit {name} = {value!r}: {error}")
+        return replace(self._frame.limits, **values)
+
+    def _options(self, methods: list[str]) -> Plan:
+        headers = [*self._frame.answers.headers, ("Allow", ", ".join(methods))]
+        preflight = self._frame.preflight
+
+        def options(environ: Environ, values: Mapping[str, Any]) -> Answer:
+            more = preflight(environ, methods) if preflight else None
+            return "204 No Content", [*headers, *(more or ())], []
+
+        return options
 
     def _problem(self, route: Route, what: str, mend: str = "") -> None:
         self._problems.append(Problem(route.where, what, mend))
@@ -208,6 +272,16 @@ def _headed(plan: Plan) -> Plan:
     return head
 
 
-def _options(methods: list[str]) -> Plan:
-    headers = [*SECURITY_HEADERS, ("Allow", ", ".join(methods))]
-    return lambda environ, values: ("204 No Content", list(headers), [])
+def _or_again(plan: Plan, again: Plan) -> Plan:
+    """Make the plan that shows the page anew where the form is not valid."""
+
+    def plan_or_again(environ: Environ, values: Mapping[str, Any]) -> Answer:
+        try:
+            return plan(environ, values)
+        except Invalid as error:
+            if error.source is None or wants_problem(environ):
+                raise
+            line, headers, body = again(environ, {**values, "form": error.source})
+            return STATUS_LINES[error.status] if line.startswith("200") else line, headers, body
+
+    return plan_or_again

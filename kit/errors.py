@@ -8,8 +8,10 @@ HTTP status they end in, so that one place can turn them into responses.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -58,6 +60,27 @@ class KitError(Exception):
     status = 500
 
 
+class Unauthorized(KitError):
+    """Nobody is logged in, or the credentials are wrong: 401 (RFC 9110, section 15.5.2).
+
+    `challenges` go out as WWW-Authenticate, one each. `login` is the path of a page to log in:
+    whoever accepts HTML is sent there instead (303), with the way back in ``?next=``.
+    """
+
+    status = 401
+
+    def __init__(self, message: str = "", challenges: Iterable[str] = (), login: str = "") -> None:
+        self.challenges = tuple(challenges)
+        self.login = login
+        super().__init__(message)
+
+
+class Forbidden(KitError):
+    """The request is understood and refused, whoever asks again: 403."""
+
+    status = 403
+
+
 class RecordNotFound(KitError, LookupError):
     """No record has the identity that was asked for: 404."""
 
@@ -74,6 +97,32 @@ class InvalidValue(KitError, ValueError):
     """A value cannot be stored as its field is declared (too long, NUL, out of range): 422."""
 
     status = 422
+
+
+class Invalid(KitError):
+    """Input that does not fit its schema: 422, with a message for each field.
+
+    `errors` are dicts with the keys ``field`` (a path such as ``items.0.name``, or empty for the
+    whole), ``code`` and ``message``. `source` is the input they were found in, which a handler
+    named by a route's ``again`` is given.
+    """
+
+    status = 422
+
+    def __init__(self, errors: Iterable[Mapping[str, str]], source: Any = None) -> None:
+        self.errors = [dict(error) for error in errors]
+        self.source = source
+        super().__init__("Some values are missing or cannot be used.")
+
+
+class TooMany(KitError):
+    """More requests than a limit allows: 429, and try again after `retry_after` seconds."""
+
+    status = 429
+
+    def __init__(self, retry_after: float, message: str = "") -> None:
+        self.retry_after = max(1, math.ceil(retry_after))
+        super().__init__(message or f"Too many requests: try again in {self.retry_after} seconds.")
 
 
 class Unavailable(KitError):

@@ -5,17 +5,21 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Mapping
+from functools import lru_cache
 from html import escape
+from typing import Any
+from urllib.parse import quote
 
 import msgspec
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.exceptions import BadRequestKeyError, HTTPException
 from werkzeug.http import parse_accept_header
+from werkzeug.urls import iri_to_uri
 from werkzeug.wrappers import Response
 
-from kit.answers import SECURITY_HEADERS, STATUS_LINES, Answer, Header, response
-from kit.errors import KitError, Unavailable
-from kit.plans import Environ, Plan
+from kit.answers import STATUS_LINES, Answer, Answers, Environ, Header
+from kit.errors import Invalid, KitError, TooMany, Unauthorized, Unavailable
+from kit.plans import Plan
 
 logger = logging.getLogger("kit")
 
@@ -27,9 +31,12 @@ _PAGE = """<!doctype html>
 """
 _DETAILS = {
     400: "The request could not be understood.",
+    401: "Please log in first.",
+    403: "This is not permitted.",
     404: "There is nothing at this address.",
     405: "This address does not take that method.",
     409: "This stands against what is already stored.",
+    406: "This cannot be had in any form that was asked for.",
     413: "That is more than this site accepts at once.",
     422: "A value cannot be stored as it is.",
     500: "Something went wrong on our side.",
@@ -44,17 +51,26 @@ class Failures:
     an unexpected exception is raised again, for a debugger.
     """
 
-    def __init__(self, plans: Mapping[type[BaseException] | int, Plan], *, debug: bool) -> None:
+    def __init__(
+        self,
+        plans: Mapping[type[BaseException] | int, Plan],
+        answers: Answers,
+        *,
+        debug: bool,
+    ) -> None:
         self._plans = plans
+        self._answers = answers
         self._debug = debug
 
     def __call__(self, environ: Environ, error: Exception) -> Answer:
         """Answer for an exception; whatever happens here ends in one plain page."""
         if isinstance(error, HTTPException) and isinstance(error.response, Response):
             try:
-                return response(error.response)
+                return self._answers.response(environ, error.response)
             except Exception as failed:
                 error = failed
+        if isinstance(error, Unauthorized) and error.login and not wants_problem(environ):
+            return self._answers.response(environ, _to_login(environ, error))
         status = _status(error)
         request_id = ""
         if status >= 500:
@@ -73,7 +89,18 @@ class Failures:
                 status, request_id = 500, request_id or secrets.token_hex(8)
                 _log(environ, failed, status, request_id)
                 error = failed
-        return _standard(environ, error, status, request_id)
+        return self._standard(environ, error, status, request_id)
+
+    def _standard(self, environ: Environ, error: Exception, status: int, request_id: str) -> Answer:
+        line = STATUS_LINES.get(status) or f"{status} Unknown"
+        members: dict[str, Any] = {"detail": _detail(error, status)}
+        if isinstance(error, Invalid):
+            members["errors"] = error.errors
+        if request_id:
+            members["request_id"] = request_id
+        kind, body = _rendered(environ, line, status, members)
+        about = [("Content-Type", kind), ("Content-Length", str(len(body)))]
+        return line, [*self._answers.headers, *about, *_headers(error, request_id)], [body]
 
     def _plan(self, error: Exception, status: int) -> Plan | None:
         for cls in type(error).__mro__:
@@ -106,7 +133,9 @@ def _headers(error: Exception, request_id: str) -> list[Header]:
     headers = [("Cache-Control", "no-store")]
     if request_id:
         headers.append(("X-Request-Id", request_id))
-    if isinstance(error, Unavailable):
+    if isinstance(error, Unauthorized):
+        headers += [("WWW-Authenticate", challenge) for challenge in error.challenges]
+    if isinstance(error, (Unavailable, TooMany)):
         headers.append(("Retry-After", str(error.retry_after)))
     if isinstance(error, HTTPException):
         headers += [h for h in error.get_headers() if h[0].lower() != "content-type"]
@@ -121,8 +150,8 @@ def _own(answer: Answer, status: int, error: Exception, request_id: str) -> Answ
     return line, [*headers, *_headers(error, request_id)], body
 
 
-def _standard(environ: Environ, error: Exception, status: int, request_id: str) -> Answer:
-    line = STATUS_LINES.get(status) or f"{status} Unknown"
+def _detail(error: Exception, status: int) -> str:
+    """Say what a client may know of an error."""
     detail = _DETAILS.get(status, "")
     if isinstance(error, HTTPException) and status < 500 and error.description:
         detail = _DETAILS.get(status, error.description) if _is_stock(error) else error.description
@@ -130,9 +159,7 @@ def _standard(environ: Environ, error: Exception, status: int, request_id: str) 
             detail = f"The request lacks the field {error.args[0]!r}."
     elif isinstance(error, KitError) and status < 500:
         detail = str(error) or detail
-    kind, body = _rendered(environ, line, status, detail, request_id)
-    headers = [*SECURITY_HEADERS, ("Content-Type", kind), ("Content-Length", str(len(body)))]
-    return line, [*headers, *_headers(error, request_id)], [body]
+    return detail
 
 
 def _is_stock(error: HTTPException) -> bool:
@@ -140,20 +167,47 @@ def _is_stock(error: HTTPException) -> bool:
 
 
 def _rendered(
-    environ: Environ, line: str, status: int, detail: str, request_id: str
+    environ: Environ, line: str, status: int, members: Mapping[str, Any]
 ) -> tuple[str, bytes]:
+    if wants_problem(environ):
+        problem = {"type": "about:blank", "title": line[4:], "status": status, **members}
+        return "application/problem+json", msgspec.json.encode(problem)
+    detail = members["detail"]
+    if "request_id" in members:
+        detail += f" (request {members['request_id']})"
+    page = _PAGE.format(title=line, detail=escape(detail))
+    if errors := members.get("errors"):
+        items = (f"{error['field']}: {error['message']}".lstrip(": ") for error in errors)
+        page += "<ul>\n" + "".join(f"<li>{escape(item)}</li>\n" for item in items) + "</ul>\n"
+    return "text/html; charset=utf-8", page.encode()
+
+
+def wants_problem(environ: Environ) -> bool:
+    """Say whether the client of a request is no browser, and is told of errors in JSON.
+
+    It says so in Accept; where that is open, by the JSON that it sends.
+    """
     accept = environ.get("HTTP_ACCEPT", "")
-    if accept in ("", "*/*") or accept.startswith("text/html,") or not _prefers_json(accept):
-        if request_id:
-            detail += f" (request {request_id})"
-        return "text/html; charset=utf-8", _PAGE.format(title=line, detail=escape(detail)).encode()
-    problem = {"type": "about:blank", "title": line[4:], "status": status, "detail": detail}
-    if request_id:
-        problem["request_id"] = request_id
-    return "application/problem+json", msgspec.json.encode(problem)
+    if accept in ("", "*/*"):
+        kind = environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
+        return kind == "application/json" or kind.endswith("+json")
+    return not accept.startswith("text/html,") and _prefers_json(accept)
 
 
+@lru_cache
 def _prefers_json(accept: str) -> bool:
     offers = ["text/html", "application/problem+json", "application/json"]
     best = parse_accept_header(accept, MIMEAccept).best_match(offers, default="text/html")
-    return best != "text/html"
+    return str(best) != "text/html"
+
+
+def _to_login(environ: Environ, error: Unauthorized) -> Response:
+    """Return a redirect to the page to log in, with the way back for what can be asked again."""
+    location = quote(environ.get("SCRIPT_NAME", "")) + error.login
+    if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
+        path = environ.get("SCRIPT_NAME", "") + (environ.get("PATH_INFO") or "/")
+        query = environ.get("QUERY_STRING", "")
+        back = quote(path.encode("latin-1")) + (f"?{query}" if query else "")
+        location += f"?next={quote(back, safe='/')}"
+    headers = {"Location": iri_to_uri(location), "Cache-Control": "no-store"}
+    return Response(status=303, headers=headers)

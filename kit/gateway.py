@@ -10,15 +10,16 @@ from urllib.parse import quote
 from werkzeug.exceptions import BadRequest, HTTPException, NotFound
 from werkzeug.wrappers import Response
 
-from kit.answers import Answer, Header
+from kit.answers import Answer, Environ, Header
 from kit.dispatch import Dispatch
-from kit.plans import Environ
 
 logger = logging.getLogger("kit")
 
 StartResponse = Callable[[str, list[Header]], Any]
 WSGI = Callable[[Environ, StartResponse], Iterable[bytes]]
 Failed = Callable[[Environ, Exception], Answer]
+Before = Callable[[Environ], None]
+After = Callable[[Environ, str, list[Header], Iterable[bytes]], Answer]
 
 
 _IN_QUERY = "%/?:@!$&'()*+,;=~[]"  # what stays as it is (RFC 3986, section 3.4)
@@ -34,15 +35,28 @@ class Events(Protocol):
         """Tell which status it got."""
 
 
-def make_wsgi(dispatch: Dispatch, failed: Failed, events: Events | None) -> WSGI:
-    """Make the WSGI callable of a started application; `failed` answers for exceptions."""
+def make_wsgi(
+    dispatch: Dispatch,
+    failed: Failed,
+    events: Events | None,
+    before: Iterable[Before] = (),
+    after: Iterable[After] = (),
+) -> WSGI:
+    """Make the WSGI callable of a started application; `failed` answers for exceptions.
+
+    `before` are called with each request first, and raise to refuse it; `after` are called with
+    each answer last, and return it as it is to go out.
+    """
     find_static = dispatch.static.get
     find = dispatch.router.match
     failed = _headed(failed)
     nothing: Mapping[str, Any] = {}
+    first, last = tuple(before), tuple(after)
 
     def wsgi(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         try:
+            for look in first:
+                look(environ)
             path = environ.get("PATH_INFO") or "/"
             if not path.isascii() or "\0" in path or "/." in path:
                 path = _checked(path)
@@ -59,6 +73,8 @@ def make_wsgi(dispatch: Dispatch, failed: Failed, events: Events | None) -> WSGI
             line, headers, body = plan(environ, values)
         except Exception as error:
             line, headers, body = failed(environ, error)
+        for finish in last:
+            line, headers, body = finish(environ, line, headers, body)
         start_response(line, headers)
         return body
 

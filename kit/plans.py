@@ -12,11 +12,10 @@ from contextlib import suppress
 from operator import itemgetter
 from typing import Any
 
-from kit.answers import Answer, Stream, answer, merge
+from kit.answers import Answer, Convert, Environ, Stream, merge
 from kit.errors import Problem
-from kit.providers import Providers, by_position, is_open, parameters, place
+from kit.providers import Provider, Providers, by_position, is_open, parameters, place
 
-Environ = dict[str, Any]
 Plan = Callable[[Environ, Mapping[str, Any]], Answer]
 Opened = list[Generator[Any, None, None]]
 _Arguments = Callable[[Mapping[str, Any]], tuple[Any, ...]]
@@ -37,11 +36,17 @@ def compile_plan(
     given: Iterable[str] = (),
     where: str = "",
     parse: Mapping[str, Callable[[Any], Any]] = _NONE,
-    convert: Callable[[Any], Answer] = answer,
+    *,
+    convert: Convert,
+    guards: Iterable[Callable[..., Any]] = (),
+    instead: Iterable[str] = (),
+    fixed: Mapping[str, Any] = _NONE,
 ) -> Plan:
     """Compile `handler` to a plan; `given` are the names that the caller supplies (the path).
 
-    `parse` turns the values of some of these names into what the handler gets.
+    `parse` turns the values of some of these names into what the handler gets. `guards` are called
+    before the handler, in this order, each after what it names is open; they raise to refuse.
+    Names in `instead` the caller supplies in place of providers. `fixed` are values that stand here for those of providers of application scope.
     Mistakes are added to ``providers.problems``; the plan must not be called if there are any.
     """
     given = set(given)
@@ -49,15 +54,12 @@ def compile_plan(
     if inspect.iscoroutinefunction(handler):
         what = f"{getattr(handler, '__name__', handler)!r} is a coroutine function."
         providers.problems.append(Problem(where, what, "Write def: nothing awaits it yet."))
-    wanted = _wanted(handler, providers, given, where)
-    adding = {name for name, one in providers.all.items() if "response_headers" in one.needs}
-    # Opened first is closed last: a session is saved after the database has committed.
-    order = providers.order(wanted, given, where)
-    first = [one.name for one in order if one.name in adding]
-    order = providers.order([*first, *wanted], given, where)
+    wanted = _wanted(handler, providers, given, {*instead}, where)
+    given |= {*instead}
+    order = _order(handler, wanted, tuple(guards), providers, given, where)
     if providers.problems:
         return _unusable
-    constants = providers.constants(p.name for p in order if p.scope == "app")
+    constants = providers.constants(p.name for p in order if p.scope == "app") | dict(fixed)
     if providers.problems:
         return _unusable
     call = by_position(handler, wanted)
@@ -72,21 +74,51 @@ def compile_plan(
     return _direct(call, wanted, constants, parse, convert)
 
 
+def _order(
+    handler: Callable[..., Any],
+    wanted: tuple[str, ...],
+    guards: tuple[Callable[..., Any], ...],
+    providers: Providers,
+    given: set[str],
+    where: str,
+) -> list[Provider]:
+    """Return what is opened and called before the handler: providers, and guards as such."""
+    bound = providers.bind([*guards, handler], given, where)
+    known = {**providers.all, **bound}
+    needs = [(_named(guard, known, given), place(guard)) for guard in guards]
+    # Opened first is closed last: a session is saved after the database has committed.
+    adding = [
+        one.name
+        for names, place_of in [*needs, (wanted, where)]
+        for one in providers.order(names, given, place_of, bound)
+        if _adds_headers(one)
+    ]
+    found = providers.order(adding, given, where, bound)
+    for number, (names, place_of) in enumerate(needs):
+        found += providers.order(names, given, place_of, bound)
+        found.append(Provider(f"guard {number}", guards[number], "request", names, place_of))
+    found += providers.order(wanted, given, where, bound)
+    return list({one.name: one for one in found}.values())
+
+
+def _adds_headers(provider: Provider) -> bool:
+    return "response_headers" in provider.needs
+
+
 def _unusable(environ: Environ, values: Mapping[str, Any]) -> Answer:
     raise AssertionError("a plan with problems was called")
 
 
 def _wanted(
-    handler: Callable[..., Any], providers: Providers, given: set[str], where: str
+    handler: Callable[..., Any],
+    providers: Providers,
+    given: set[str],
+    instead: set[str],
+    where: str,
 ) -> tuple[str, ...]:
     """Return the names that `handler` is called with."""
     known = parameters(handler)
-    wanted = [
-        name
-        for name, parameter in known.items()
-        if parameter.kind is not inspect.Parameter.VAR_KEYWORD
-        and (parameter.default is inspect.Parameter.empty or name in given or name in providers.all)
-    ]
+    wanted = _named(handler, providers.all, given | instead)
     left = sorted(given - set(known))
     if left and not is_open(known):
         providers.problems.append(
@@ -108,6 +140,18 @@ def _wanted(
     return (*wanted, *(left if is_open(known) else ()))
 
 
+def _named(
+    function: Callable[..., Any], provided: Mapping[str, Provider], given: set[str]
+) -> tuple[str, ...]:
+    """Return the parameters that a function is given: those without default, and known others."""
+    return tuple(
+        name
+        for name, parameter in parameters(function).items()
+        if parameter.kind is not inspect.Parameter.VAR_KEYWORD
+        and (parameter.default is inspect.Parameter.empty or name in given or name in provided)
+    )
+
+
 def _getter(names: tuple[str, ...]) -> _Arguments:
     if not names:
         return lambda scope: ()
@@ -122,22 +166,22 @@ def _direct(
     wanted: tuple[str, ...],
     constants: dict[str, Any],
     parse: Mapping[str, Callable[[Any], Any]],
-    convert: Callable[[Any], Answer],
+    convert: Convert,
 ) -> Plan:
     """Make the plan of a handler that needs nothing of the request but its path."""
     if not wanted:
-        return lambda environ, values: convert(call())
+        return lambda environ, values: convert(environ, call())
     if len(wanted) == len(parse) == 1:
         [(name, one)] = parse.items()
-        return lambda environ, values: convert(call(one(values[name])))
+        return lambda environ, values: convert(environ, call(one(values[name])))
     arguments = _getter(wanted)
     if constants or parse:
 
         def plan(environ: Environ, values: Mapping[str, Any]) -> Answer:
-            return convert(call(*arguments({**constants, **values})))
+            return convert(environ, call(*arguments({**constants, **values})))
 
         return _parsing(plan, parse) if parse else plan
-    return lambda environ, values: convert(call(*arguments(values)))
+    return lambda environ, values: convert(environ, call(*arguments(values)))
 
 
 def _parsing(plan: Plan, parse: Mapping[str, Callable[[Any], Any]]) -> Plan:
@@ -155,7 +199,7 @@ def _with_providers(
     arguments: _Arguments,
     constants: dict[str, Any],
     steps: list[_Step],
-    convert: Callable[[Any], Answer],
+    convert: Convert,
 ) -> Plan:
     """Make the plan of a handler with providers to open before it, and to close after it."""
     adds_headers = any(name == "response_headers" for name, *_ in steps)
@@ -172,7 +216,7 @@ def _with_providers(
                     if value is _NOTHING:
                         raise RuntimeError(f"the provider {name!r} ended without a yield")
                 scope[name] = value
-            line, headers, body = convert(call(*arguments(scope)))
+            line, headers, body = convert(environ, call(*arguments(scope)))
         except BaseException as error:
             close(opened, error)
             raise

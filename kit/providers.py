@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Generator, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal, TypeVar, overload
 
@@ -18,14 +18,20 @@ from kit.errors import ConfigError, Problem, listing, nearest
 F = TypeVar("F", bound=Callable[..., Any])
 Scope = Literal["app", "request"]
 _NOTHING: Any = object()
+_UNKNOWN = (inspect.Parameter.empty, "")
 
 
 @overload
 def provider(function: F, /) -> F: ...
 @overload
-def provider(*, scope: Scope = ..., name: str = ...) -> Callable[[F], F]: ...
+def provider(*, scope: Scope = ..., name: str = ..., typed: bool = ...) -> Callable[[F], F]: ...
 def provider(
-    function: F | None = None, /, *, scope: Scope = "request", name: str = ""
+    function: F | None = None,
+    /,
+    *,
+    scope: Scope = "request",
+    name: str = "",
+    typed: bool = False,
 ) -> F | Callable[[F], F]:
     """Mark a function as a provider of the value that is named like the function, or `name`.
 
@@ -33,11 +39,17 @@ def provider(
 
     `scope` says how long a value lives: ``"request"`` until the response is ready (an exception
     is thrown into a generator when the request failed), ``"app"`` from start to stop.
+
+    A `typed` provider depends on how it is annotated where it is named (``form: Form[Contact]``).
+    It is called at start, once for each handler, with that ``annotation`` and providers of
+    application scope, and returns the provider function for this handler. It raises TypeError
+    for an annotation that it cannot use.
     """
 
     def mark(function: F) -> F:
         function.__kit_scope__ = scope  # type: ignore[attr-defined]
         function.__kit_name__ = name or function.__name__  # type: ignore[attr-defined]
+        function.__kit_typed__ = typed  # type: ignore[attr-defined]
         return function
 
     return mark if function is None else mark(function)
@@ -97,6 +109,26 @@ def by_position(function: Callable[..., Any], names: tuple[str, ...]) -> Callabl
     return call
 
 
+def annotation_of(function: Any, name: str) -> Any:
+    """Return the annotation of a parameter, read if it is text; ``Parameter.empty`` without one.
+
+    Only this one is read, since others may name what is imported for type checkers alone. Raises
+    TypeError where it names what is not there.
+    """
+    annotation = parameters(function)[name].annotation
+    called = inspect.unwrap(function)
+    if inspect.isclass(called):
+        called = called.__init__
+    elif not hasattr(called, "__globals__") and not inspect.ismethod(called):
+        called = type(called).__call__
+    while isinstance(annotation, str):
+        try:
+            annotation = eval(annotation, called.__globals__)  # noqa: S307 - the application's own
+        except Exception as error:
+            raise TypeError(f"its annotation {annotation} cannot be read: {error}") from error
+    return annotation
+
+
 def is_open(parameters: Mapping[str, inspect.Parameter]) -> bool:
     """Say whether a function takes any name (``**values``)."""
     return any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
@@ -106,7 +138,8 @@ def is_open(parameters: Mapping[str, inspect.Parameter]) -> bool:
 class Provider:
     """One provider: its function, what it needs, and where it was written.
 
-    With `closes` the value has a ``close`` method to be called at the end (a component).
+    With `closes` the value has a ``close`` method to be called at the end (a component). A `typed`
+    one is bound to an annotation before it is used.
     """
 
     name: str
@@ -115,6 +148,7 @@ class Provider:
     needs: tuple[str, ...]
     where: str
     closes: bool = False
+    typed: bool = False
 
     @classmethod
     def of(cls, function: Callable[..., Any]) -> Provider:
@@ -125,6 +159,7 @@ class Provider:
             getattr(function, "__kit_scope__", "request"),
             required(function),
             place(function),
+            typed=getattr(function, "__kit_typed__", False),
         )
 
     @property
@@ -169,32 +204,46 @@ class Providers:
         self.add(Provider(name, lambda: value, "app", (), where))
         self._values[name] = value
 
-    def order(self, needs: Iterable[str], given: Iterable[str], where: str) -> list[Provider]:
+    def order(
+        self,
+        needs: Iterable[str],
+        given: Iterable[str],
+        where: str,
+        bound: Mapping[str, Provider] | None = None,
+    ) -> list[Provider]:
         """Return the providers behind `needs`, each after those that it needs itself.
 
-        Names in `given` come from elsewhere (the path). Unknown names, cycles and wrong scopes
-        are added to the problems, with `where` as the place that needs them.
+        Names in `given` come from elsewhere (the path); `bound` are typed providers with their
+        annotation. Unknown names, cycles and wrong scopes are added to the problems, with `where`
+        as the place that needs them.
         """
         found: dict[str, Provider] = {}
+        known = {**self.all, **(bound or {})}
         for name in needs:
             if name not in given:
-                self._visit(name, where, (), found)
+                self._visit(name, where, (), found, known)
         return list(found.values())
 
     def _visit(
-        self, name: str, where: str, chain: tuple[Provider, ...], found: dict[str, Provider]
+        self,
+        name: str,
+        where: str,
+        chain: tuple[Provider, ...],
+        found: dict[str, Provider],
+        known: Mapping[str, Provider],
     ) -> None:
-        provider = self.all.get(name)
+        provider = known.get(name)
         if provider is None:
-            self._problem(where, self._unknown(name), f"Provided are: {listing(self.all)}.")
+            names = listing(one for one in known if one.isidentifier())
+            self._problem(where, self._unknown(name), f"Provided are: {names}.")
         elif provider in chain:
             circle = [*chain[chain.index(provider) :], provider]
             steps = " -> ".join(f"{one.name} ({one.where})" for one in circle)
             self._problem(where, f"providers go in a circle: {steps}.", "Break it at one of them.")
-        else:
+        elif not provider.typed:  # one that is not bound is a problem already
             self._check_scope(provider, chain)
             for need in provider.needs:
-                self._visit(need, provider.where, (*chain, provider), found)
+                self._visit(need, provider.where, (*chain, provider), found, known)
             found[name] = provider
 
     def _check_scope(self, provider: Provider, chain: tuple[Provider, ...]) -> None:
@@ -205,6 +254,63 @@ class Providers:
                 f" {provider.name!r} ({provider.where}), which lives for one request.",
                 f'Mark {chain[-1].name!r} with scope="request", or {provider.name!r} with "app".',
             )
+
+    def bind(
+        self, functions: Iterable[Callable[..., Any]], given: Iterable[str], where: str
+    ) -> dict[str, Provider]:
+        """Bind the typed providers that `functions` name, themselves or through providers.
+
+        All who name one in a plan share it, and one of them at least annotates it.
+        """
+        bound: dict[str, Provider] = {}
+        for name, (annotation, place_of) in self.annotations(functions, given).items():
+            if annotation is inspect.Parameter.empty:
+                what = f"{name!r} has no annotation that says what it holds."
+                self._problem(place_of or where, what, self._how_to_annotate(name))
+                continue
+            try:
+                one = self._bound(self.all[name], annotation)
+            except TypeError as error:
+                self._problem(place_of or where, f"{name!r}: {error}", self._how_to_annotate(name))
+            else:
+                bound[name] = one
+        return bound
+
+    def annotations(
+        self, functions: Iterable[Callable[..., Any]], given: Iterable[str] = ()
+    ) -> dict[str, tuple[Any, str]]:
+        """Return the annotation of each typed provider that `functions` name, and where it is."""
+        found: dict[str, tuple[Any, str]] = {}
+        waiting, seen = list(functions), set[str](given)
+        while waiting:
+            function = waiting.pop(0)
+            for name in parameters(function):
+                one = self.all.get(name)
+                if one is None or name in given:
+                    continue
+                if one.typed:
+                    if found.get(name, _UNKNOWN)[0] is inspect.Parameter.empty:
+                        found[name] = (self._annotation(function, name), place(function))
+                elif name not in seen and one.scope == "request":
+                    seen.add(name)
+                    waiting.append(one.function)
+        return found
+
+    def _annotation(self, function: Callable[..., Any], name: str) -> Any:
+        try:
+            return annotation_of(function, name)
+        except TypeError as error:
+            self._problem(place(function), f"{name!r}: {error}", self._how_to_annotate(name))
+            return inspect.Parameter.empty
+
+    def _bound(self, typed: Provider, annotation: Any) -> Provider:
+        values = [annotation if n == "annotation" else self.value(n) for n in typed.needs]
+        one = Provider.of(typed.call(*values))
+        return replace(one, name=typed.name, where=typed.where, typed=False)
+
+    @staticmethod
+    def _how_to_annotate(name: str) -> str:
+        return f"Write for example {name}: {name.capitalize()}[Contact], with the class to read."
 
     def _unknown(self, name: str) -> str:
         hint = self._hints.get(name)

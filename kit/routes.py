@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar, Unpack
 
 from kit.patterns import Native
 from kit.providers import place
@@ -12,15 +12,27 @@ from kit.providers import place
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+Guard = Callable[..., Any]
+
+
 @dataclass(frozen=True)
 class Route:
-    """One declared route: pattern, methods, handler, name, and where it was written."""
+    """One declared route: pattern, methods, handler, name, and where it was written.
+
+    `guards` are called before the handler. With `csrf` unsafe methods are checked for forgery.
+    `limits` stand over those of the configuration. `again` is the handler that shows the page anew
+    for input that is not valid.
+    """
 
     pattern: str | Native
     methods: tuple[str, ...]
     handler: Callable[..., Any]
     name: str
     where: str
+    guards: tuple[Guard, ...] = ()
+    csrf: bool = True
+    limits: Mapping[str, int | str] | None = None
+    again: Callable[..., Any] | None = None
 
     @property
     def text(self) -> str:
@@ -28,20 +40,44 @@ class Route:
         return self.pattern.text if isinstance(self.pattern, Native) else self.pattern
 
 
+class RouteOptions(TypedDict, total=False):
+    """What a route may be given besides its pattern.
+
+    `name` is for `url_for`. `requires` is a guard or several: functions that name providers and
+    path values like a handler, are called before it, and raise to refuse. With ``csrf=False`` the
+    route takes unsafe requests from other sites too. `limits` are those of ``[limits]`` for this
+    route alone: ``{"body": "10 MiB"}``. `again` is the handler that answers, with the same
+    ``form`` and 422, where this one found its form invalid.
+    """
+
+    name: str
+    requires: Guard | Iterable[Guard]
+    csrf: bool
+    limits: Mapping[str, int | str]
+    again: Callable[..., Any]
+
+
 class Routes:
     """A group of routes, to be included in an application or in another group.
 
     `prefix` stands before every pattern, `name` and a dot before every route's name. A route is
-    named like its handler unless it is given a name.
+    named like its handler unless it is given a name. `requires` are guards of all routes, before
+    their own.
     """
 
-    def __init__(self, prefix: str = "", name: str = "") -> None:
+    def __init__(
+        self, prefix: str = "", name: str = "", requires: Guard | Iterable[Guard] = ()
+    ) -> None:
         self.prefix = prefix
         self.name = name
+        self.guards = _guards(requires)
         self.routes: list[Route] = []
 
     def route(
-        self, pattern: str | Native, methods: Iterable[str] = ("GET",), name: str = ""
+        self,
+        pattern: str | Native,
+        methods: Iterable[str] = ("GET",),
+        **options: Unpack[RouteOptions],
     ) -> Callable[[F], F]:
         """Declare that the decorated handler answers `pattern` for `methods`.
 
@@ -51,10 +87,22 @@ class Routes:
             raise TypeError('a route needs its pattern: write for example @app.get("/")')
         upper = (methods,) if isinstance(methods, str) else tuple(methods)
         made = tuple(dict.fromkeys(method.upper() for method in upper))
+        guards = _guards(options.get("requires", ()))
 
         def declare(handler: F) -> F:
-            own = name or getattr(handler, "__name__", type(handler).__name__)
-            self.routes.append(self._within(Route(pattern, made, handler, own, place(handler))))
+            own = options.get("name") or str(getattr(handler, "__name__", type(handler).__name__))
+            route = Route(
+                pattern,
+                made,
+                handler,
+                own,
+                place(handler),
+                guards,
+                options.get("csrf", True),
+                options.get("limits"),
+                options.get("again"),
+            )
+            self.routes.append(self._within(route))
             return handler
 
         return declare
@@ -64,30 +112,33 @@ class Routes:
         if self.prefix:
             text = self.prefix + route.text
             pattern = Native(text) if isinstance(pattern, Native) else text
-        return replace(
-            route, pattern=pattern, name=f"{self.name}.{route.name}" if self.name else route.name
-        )
+        name = f"{self.name}.{route.name}" if self.name else route.name
+        return replace(route, pattern=pattern, name=name, guards=(*self.guards, *route.guards))
 
-    def get(self, pattern: str | Native, name: str = "") -> Callable[[F], F]:
+    def get(self, pattern: str | Native, **options: Unpack[RouteOptions]) -> Callable[[F], F]:
         """Declare a handler for GET (and HEAD)."""
-        return self.route(pattern, ("GET",), name)
+        return self.route(pattern, ("GET",), **options)
 
-    def post(self, pattern: str | Native, name: str = "") -> Callable[[F], F]:
+    def post(self, pattern: str | Native, **options: Unpack[RouteOptions]) -> Callable[[F], F]:
         """Declare a handler for POST."""
-        return self.route(pattern, ("POST",), name)
+        return self.route(pattern, ("POST",), **options)
 
-    def put(self, pattern: str | Native, name: str = "") -> Callable[[F], F]:
+    def put(self, pattern: str | Native, **options: Unpack[RouteOptions]) -> Callable[[F], F]:
         """Declare a handler for PUT."""
-        return self.route(pattern, ("PUT",), name)
+        return self.route(pattern, ("PUT",), **options)
 
-    def patch(self, pattern: str | Native, name: str = "") -> Callable[[F], F]:
+    def patch(self, pattern: str | Native, **options: Unpack[RouteOptions]) -> Callable[[F], F]:
         """Declare a handler for PATCH."""
-        return self.route(pattern, ("PATCH",), name)
+        return self.route(pattern, ("PATCH",), **options)
 
-    def delete(self, pattern: str | Native, name: str = "") -> Callable[[F], F]:
+    def delete(self, pattern: str | Native, **options: Unpack[RouteOptions]) -> Callable[[F], F]:
         """Declare a handler for DELETE."""
-        return self.route(pattern, ("DELETE",), name)
+        return self.route(pattern, ("DELETE",), **options)
 
     def include(self, other: Routes) -> None:
-        """Take over the routes of another group, below this one's prefix and name."""
+        """Take over the routes of another group, below this one's prefix, name and guards."""
         self.routes.extend(self._within(route) for route in other.routes)
+
+
+def _guards(requires: Guard | Iterable[Guard]) -> tuple[Guard, ...]:
+    return (requires,) if callable(requires) else tuple(requires)

@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING, Any
 
+from markupsafe import Markup
 from werkzeug.datastructures import Headers
 
+from kit.answers import Answer, Answers, Environ, Header, merge
 from kit.assembly import Filling, Stack
 from kit.components import Component, Slot
-from kit.dispatch import Dispatch
+from kit.compression import compressing
+from kit.dispatch import Dispatch, Frame
 from kit.errors import ConfigError, Problem, listing, nearest
 from kit.failures import Failures
-from kit.gateway import WSGI, make_wsgi
-from kit.plans import Environ, compile_plan
+from kit.gateway import WSGI, After, Before, make_wsgi
+from kit.plans import compile_plan
 from kit.plugins import installed
 from kit.providers import Provider, Providers, parameters, place, required
 from kit.requests import Request
+from kit.security.cors import Cors
+from kit.security.csrf import (
+    credentials_check,
+    csrf_field,
+    csrf_token,
+    origin_check,
+    token_check,
+    trusted_origins,
+)
+from kit.security.headers import csp_nonce, https_headers, security_headers
+from kit.security.hosts import host_check
+from kit.security.proxies import proxy_trust
 
 if TYPE_CHECKING:
     from kit.app import App
@@ -42,13 +57,33 @@ class Wiring:
 
     def _compile(self, app: App) -> None:
         router = self.providers.value("routing")
-        self.dispatch = Dispatch(app.routes, app.converters, router, self.providers)
+        self.frame = self._framed(app.stack)
+        self.dispatch = Dispatch(app.routes, app.converters, router, self.providers, self.frame)
         self.errors = {
-            kind: compile_plan(handler, self.providers, self._given(handler))
+            kind: compile_plan(
+                handler,
+                self.providers,
+                self._given(handler),
+                convert=self.frame.answers.answer,
+            )
             for kind, handler in app.error_handlers.items()
         }
         if self.providers.problems:
             raise ConfigError(self.providers.problems)
+
+    def _framed(self, stack: Stack) -> Frame:
+        security, self.cors = stack.tables["security"], Cors(stack.tables["cors"])
+        trusted = trusted_origins(security, stack.tables["cors"])
+
+        def same_origin(environ: Environ) -> None:
+            origin_check(environ, trusted)
+
+        return Frame(
+            answers=Answers(security_headers(security)),
+            limits=stack.limits,
+            csrf=(same_origin, token_check if "sessions" in stack.fillings else credentials_check),
+            preflight=self.cors.preflight if self.cors else None,
+        )
 
     @staticmethod
     def _given(handler: Callable[..., Any]) -> set[str]:
@@ -70,14 +105,21 @@ class Wiring:
         stack = app.stack
         for name, value in self._constants(app).items():
             providers.constant(name, value)
-        for function in (_request, _response_headers):
+        tokens = (
+            (csrf_token, csrf_field) if "sessions" in stack.fillings else (_no_token, _no_field)
+        )
+        for function in (_request, _response_headers, csp_nonce, *tokens):
             providers.add(Provider.of(function))
         providers.add(Provider("environ", dict, "request", (), "the kernel"))
         for filling in stack.fillings.values():
-            providers.constant(f"{filling.slot.name}_options", filling.options)
             providers.add(_component(filling))
-            for function in filling.slot.providers:
-                providers.add(Provider.of(function))
+        for slot in stack.slots.values():
+            if fillings := stack.filling(slot.name):
+                providers.constant(f"{slot.name}_options", fillings[0].options)
+                if slot.many:
+                    providers.add(_components(slot, fillings))
+                for function in slot.providers:
+                    providers.add(Provider.of(function))
         for _, functions in stack.plugins.each("kit_providers"):
             for function in functions:
                 providers.add(Provider.of(function))
@@ -96,22 +138,24 @@ class Wiring:
             "app": app,
             "url_for": app.url_for,
             "limits": app.stack.limits,
+            "security_options": app.stack.tables["security"],
             "template_globals": template_globals,
             "template_filters": template_filters,
         }
-        if app.stack.app.secret_key is not None:
-            given["secret_key"] = app.stack.app.secret_key
+        if (key := app.stack.app.secret_key) is not None:
+            given["secret_key"] = key
+            given["secret_keys"] = (key, *app.stack.app.secret_key_fallbacks)
         return given
 
     def _make_components(self, stack: Stack, providers: Providers) -> None:
         for filling in stack.fillings.values():
-            needs = providers.all[filling.slot.name].needs
+            needs = providers.all[filling.key].needs
             providers.order(needs, (), f"{filling.where}: [{filling.slot.name}]")
         if providers.problems:
             raise ConfigError(providers.problems)
         for filling in stack.fillings.values():
             try:
-                value = providers.value(filling.slot.name)
+                value = providers.value(filling.key)
             except ConfigError as error:
                 problems = [p if p.where else _at(p, filling) for p in error.problems]
                 providers.problems.extend(problems)
@@ -129,8 +173,26 @@ class Wiring:
         watched = any(
             plugins.implemented(hook) for hook in ("kit_request_started", "kit_request_finished")
         )
-        failures = Failures(self.errors, debug=self.app.debug)
-        return make_wsgi(self.dispatch, failures, _Events(plugins.hook) if watched else None)
+        failures = Failures(self.errors, self.frame.answers, debug=self.app.debug)
+        events = _Events(plugins.hook) if watched else None
+        return make_wsgi(self.dispatch, failures, events, self._before(), self._after())
+
+    def _before(self) -> list[Before]:
+        """Return what looks at each request first, and may refuse it."""
+        security = self.app.stack.tables["security"]
+        return [proxy_trust(security), host_check(security)]
+
+    def _after(self) -> list[After]:
+        """Return what is done to each answer last."""
+        tables = self.app.stack.tables
+        done: list[After] = []
+        if tables["responses"].compress:
+            done.append(compressing(tables["responses"]))
+        if self.cors:
+            done.append(_adding(self.cors.headers))
+        if https := https_headers(tables["security"]):
+            done.append(_adding(lambda e: https if e["wsgi.url_scheme"] == "https" else ()))
+        return done
 
 
 def _gathered(
@@ -175,6 +237,26 @@ def _response_headers() -> Headers:
     return Headers()
 
 
+def _no_token() -> str:
+    return ""
+
+
+def _no_field() -> Markup:
+    return Markup()
+
+
+def _adding(make: Callable[[Environ], Iterable[Header]]) -> After:
+    """Return what adds headers to an answer."""
+
+    def add(environ: Environ, line: str, headers: list[Header], body: Iterable[bytes]) -> Answer:
+        merge(headers, make(environ))
+        return line, headers, body
+
+    return add
+
+
+_no_token.__kit_name__ = "csrf_token"  # type: ignore[attr-defined]
+_no_field.__kit_name__ = "csrf_field"  # type: ignore[attr-defined]
 _request.__kit_name__ = "request"  # type: ignore[attr-defined]
 _response_headers.__kit_name__ = "response_headers"  # type: ignore[attr-defined]
 
@@ -189,7 +271,18 @@ def _component(filling: Filling) -> Provider:
         return factory(options=filling.options, **given) if takes_options else factory(**given)
 
     closes = hasattr(factory, "close")
-    return Provider(filling.slot.name, make, "app", tuple(names), place(factory), closes)
+    return Provider(filling.key, make, "app", tuple(names), place(factory), closes)
+
+
+def _components(slot: Slot, fillings: list[Filling]) -> Provider:
+    """Return the provider of all components of a slot for many, by name."""
+    names = [filling.component.name for filling in fillings]
+    keys = tuple(filling.key for filling in fillings)
+
+    def make(*values: Any) -> dict[str, Any]:
+        return dict(zip(names, values, strict=True))
+
+    return Provider(slot.name, make, "app", keys, fillings[0].where)
 
 
 def _label(filling: Filling) -> str:
@@ -215,11 +308,12 @@ def _lacking(filling: Filling, value: Any) -> list[Problem]:
 
 def _hints(stack: Stack) -> dict[str, str]:
     """Say for each name that an empty slot would provide how to fill that slot."""
-    hints = {"secret_key": 'Set it: [app] secret_key = "env:SECRET_KEY" (or "file:secret.key").'}
+    key = 'Set it: [app] secret_key = "env:SECRET_KEY" (or "file:secret.key").'
+    hints = {"secret_key": key, "secret_keys": key}
     declared = [
         component for _, found in stack.plugins.each("kit_components") for component in found
     ]
-    empty = [slot for slot in stack.slots.values() if slot.name not in stack.fillings]
+    empty = [slot for slot in stack.slots.values() if not stack.filling(slot.name)]
     entries = installed() if empty else {}
     for slot in empty:
         hint = f"It comes with the slot {slot.name!r}, which is empty: "
@@ -238,7 +332,8 @@ def _how_to_fill(slot: Slot, declared: list[Component], entries: Mapping[str, En
     }
     names = sorted({*entries, *(one.name for one in declared if one.slot == slot.name)})
     first, *others = names or ["module:name"]
-    hint = f'fill it with [{slot.name}] use = "{first}"'
+    one = f'["{first}"]' if slot.many else f'"{first}"'
+    hint = f"fill it with [{slot.name}] use = {one}"
     if others:
         hint += f" (or another of: {listing(others)})"
     if first in entries and _is_ours(entries[first]):

@@ -10,9 +10,12 @@ from typing import Protocol
 import pytest
 
 from kit import App, Component, ConfigError, Slot, hookimpl
+from kit.assembly import KERNEL_TABLES
 from kit.plugins import plugin_of
+from kit.slots import SHIPPED
 
-TABLES = "app, limits, persistence, routing, sessions, templating"
+NAMES = sorted([*KERNEL_TABLES, *(name.rpartition(".")[2] for name, _ in SHIPPED)])
+TABLES = ", ".join(NAMES)
 
 
 @pytest.fixture
@@ -120,7 +123,7 @@ def test_an_unknown_table_without_keys_is_not_overlooked(problems):
 def test_a_key_outside_of_tables_is_an_error(problems):
     assert problems("debug = true\n") == [
         "kit.toml:1: 'debug' stands outside of a table.\n    Put it below one of:"
-        " [app], [limits], [persistence], [routing], [sessions], [templating]."
+        f" {', '.join(f'[{name}]' for name in NAMES)}."
     ]
 
 
@@ -140,12 +143,12 @@ def test_something_else_in_the_place_of_a_table_is_an_error(problems, text, foun
         (
             "[app]\ndebugg = true\n",
             "kit.toml:2: [app] debugg: unknown key. Did you mean 'debug'?\n"
-            "    Allowed: debug, import, plugins, secret_key.",
+            "    Allowed: debug, import, plugins, secret_key, secret_key_fallbacks.",
         ),
         (
             "[limits]\nbdy = 1\n",
             "kit.toml:2: [limits] bdy: unknown key. Did you mean 'body'?\n"
-            "    Allowed: body, field, fields.",
+            "    Allowed: body, depth, field, fields, files, part_headers, query.",
         ),
         (
             '[templating]\nuse = "mako"\nfoldr = "x"\nfolder = "."\n',
@@ -518,3 +521,59 @@ def test_a_table_where_a_value_should_be_is_reported():
         "[app.debug] is a table, not true or false.",
         "[limits.body] is a table, not a size such as '16 MiB'.",
     ]
+
+
+class Note:
+    def __init__(self, options: EngineOptions) -> None:
+        self.level = options.level
+
+    def run(self) -> str:
+        return f"level {self.level}"
+
+
+BAND = Slot(name="band", protocol=Engine, options=EngineOptions, many=True, default=("flute",))
+
+
+def band(source: dict) -> App:
+    components = [Component(slot="band", name=name, factory=Note) for name in ("flute", "drum")]
+    plugin = plugin_of(kit_slots=lambda: [BAND], kit_components=lambda: components)
+    return App({"band": {"level": 1} | source}, plugins={"band": plugin})
+
+
+def test_a_slot_for_many_holds_them_by_name_in_the_order_of_the_config():
+    app = band({"use": ["drum", "flute"], "flute": {"level": 7}})
+    assert [filling.key for filling in app.stack.filling("band")] == ["band.drum", "band.flute"]
+    held = app.provided("band")
+    assert {name: one.run() for name, one in held.items()} == {"drum": "level 1", "flute": "level 7"}
+    assert list(held) == ["drum", "flute"]
+
+
+def test_a_slot_for_many_has_its_defaults_and_takes_a_list_from_the_environment(monkeypatch):
+    assert list(band({}).provided("band")) == ["flute"]
+    monkeypatch.setenv("KIT_BAND__USE", "drum, flute")
+    assert list(band({}).provided("band")) == ["drum", "flute"]
+
+
+@pytest.mark.parametrize(
+    ("use", "message"),
+    [
+        ([], "[band] use = [] names nothing."),
+        (["drum", "drum"], "[band] use = ['drum', 'drum'] names one twice."),
+        (["dumr"], "[band] use = 'dumr': no component of that name. Did you mean 'drum'?"),
+        ([3], "[band] use = 3: no component of that name."),
+    ],
+)
+def test_a_wrong_list_of_components_is_an_error(use, message):
+    with pytest.raises(ConfigError) as error:
+        band({"use": use})
+    assert message in str(error.value)
+
+
+def test_old_keys_are_given_behind_the_one_that_signs():
+    old, new = "o" * 32, "n" * 32
+    app = App({"app": {"secret_key": new, "secret_key_fallbacks": [old]}})
+    assert app.provided("secret_keys") == (new, old)
+    with pytest.raises(ConfigError, match="secret_key_fallbacks is shorter than 32"):
+        App({"app": {"secret_key": new, "secret_key_fallbacks": ["short"]}})
+    with pytest.raises(ConfigError, match="there is no secret_key"):
+        App({"app": {"secret_key_fallbacks": [old]}})

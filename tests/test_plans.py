@@ -9,7 +9,8 @@ import pytest
 from werkzeug.datastructures import Headers
 from werkzeug.test import Client, EnvironBuilder
 
-from kit import App, ConfigError, Response, abort, provider
+from kit import App, ConfigError, Response, Routes, abort, provider
+from kit.errors import Invalid
 
 
 def line(function: object) -> str:
@@ -517,3 +518,225 @@ def test_a_provider_that_yields_twice_does_not_keep_others_open():
     app.get("/", name="index")(lambda stubborn: "")
     assert Client(app).get("/").status_code == 500
     assert not ended
+
+
+def test_guards_come_before_the_handler_and_its_providers():
+    app = App()
+    seen = []
+
+    @app.provider
+    def opened():
+        seen.append("opened")
+        yield 1
+        seen.append("closed")
+
+    def first(request):
+        seen.append(f"first {request.path}")
+
+    def second(id, environ):
+        seen.append(f"second {id} {environ['REQUEST_METHOD']}")
+        if id == 0:
+            abort(403)
+
+    @app.get("/<int:id>", requires=[first, second])
+    def show(id, opened):
+        seen.append("handler")
+        return "done"
+
+    client = Client(app)
+    assert client.get("/0").status_code == 403
+    assert seen == ["first /0", "second 0 GET"]
+    seen.clear()
+    assert client.get("/1").text == "done"
+    assert seen == ["first /1", "second 1 GET", "opened", "handler", "closed"]
+
+
+def test_a_group_has_guards_for_all_its_routes():
+    app = App()
+
+    def closed():
+        abort(403)
+
+    outer = Routes("/outer", requires=closed)
+    inner = Routes("/inner")
+    inner.get("/")(lambda: "in")
+    outer.include(inner)
+    app.include(outer)
+    app.get("/")(lambda: "open")
+    client = Client(app)
+    assert client.get("/").status_code == 200
+    assert client.get("/outer/inner/").status_code == 403
+    assert client.head("/outer/inner/").status_code == 403
+    assert client.options("/outer/inner/").status_code == 204
+
+
+def test_what_a_guard_names_must_be_provided():
+    app = App()
+
+    def guard(nobody):
+        pass
+
+    app.get("/", requires=guard)(lambda: "")
+    [problem] = problems(app)
+    assert problem.startswith(f"{line(guard)}: nothing provides 'nobody'.")
+
+
+def test_a_guard_shares_its_providers_with_the_handler():
+    app = App()
+    opened = []
+
+    @app.provider
+    def thing():
+        opened.append(1)
+        return object()
+
+    kept = []
+    app.get("/", requires=lambda thing: kept.append(thing))(lambda thing: str(thing is kept[0]))
+    assert Client(app).get("/").text == "True"
+    assert opened == [1]
+
+
+def typed_app():
+    app = App()
+
+    @app.provider(scope="app")
+    def tables():
+        return {int: "whole", str: "text"}
+
+    @provider(typed=True)
+    def kind(annotation, tables):
+        if annotation not in tables:
+            raise TypeError(f"{annotation!r} is not in the tables")
+
+        def open(request):
+            return f"{tables[annotation]} {request.path}"
+
+        return open
+
+    app.provider(kind)
+    return app
+
+
+def test_a_typed_provider_is_bound_to_the_annotation():
+    app = typed_app()
+
+    @app.provider
+    def twice(kind):
+        return kind + kind
+
+    @app.get("/a")
+    def number(kind: int):
+        return kind
+
+    @app.get("/b")
+    def text(kind: "str", twice):
+        return twice
+
+    client = Client(app)
+    assert client.get("/a").text == "whole /a"
+    assert client.get("/b").text == "text /btext /b"
+
+
+def test_a_typed_provider_without_or_with_another_annotation_is_an_error():
+    app = typed_app()
+
+    @app.get("/a")
+    def nothing(kind):
+        return kind
+
+    @app.get("/b")
+    def other(kind: float):
+        return kind
+
+    @app.get("/c")
+    def unknown(kind: "Missing"):  # noqa: F821
+        return kind
+
+    found = "\n".join(problems(app))
+    assert f"{line(nothing)}: 'kind' has no annotation that says what it holds." in found
+    assert f"{line(other)}: 'kind': <class 'float'> is not in the tables" in found
+    assert f"{line(unknown)}: 'kind': its annotation Missing cannot be read" in found
+
+
+def test_limits_of_a_route_stand_over_those_of_the_config():
+    app = App({"limits": {"body": 10}})
+    app.post("/small")(lambda request: request.body)
+    app.post("/large", limits={"body": "1 kB"})(lambda request: request.body)
+    client = Client(app)
+    assert client.post("/small", data=b"x" * 11).status_code == 413
+    assert client.post("/large", data=b"x" * 11).status_code == 200
+    assert client.post("/large", data=b"x" * 1001).status_code == 413
+
+
+def test_a_limit_that_there_is_not_and_a_wrong_size_are_errors():
+    app = App()
+
+    @app.post("/", limits={"bdy": 3, "body": "many"})
+    def post(request):
+        return ""
+
+    found = problems(app)
+    assert found[0] == (
+        f"{line(post)}: there is no limit 'bdy'. Did you mean 'body'?\n    Limits are: body,"
+        " depth, field, fields, files, part_headers, query."
+    )
+    assert "the limit body = 'many'" in found[1]
+
+
+def again_app():
+    app = App()
+
+    @provider(typed=True)
+    def form(annotation):
+        return lambda request: dict(request.form)
+
+    app.provider(form)
+
+    @app.get("/")
+    def page(form: dict):
+        return f"page {form.get('name', '')}"
+
+    @app.post("/", again=page)
+    def save(form: dict):
+        raise Invalid([{"field": "name", "code": "short", "message": "too short <"}], form)
+
+    @app.post("/bare")
+    def bare(form: dict):
+        raise Invalid([{"field": "name", "code": "short", "message": "too short <"}], form)
+
+    return Client(app)
+
+
+def test_invalid_input_shows_the_page_again():
+    answer = again_app().post("/", data={"name": "x"})
+    assert (answer.status_code, answer.text) == (422, "page x")
+
+
+@pytest.mark.parametrize("path", ["/", "/bare"])
+@pytest.mark.parametrize(
+    "headers", [{"Accept": "application/json"}, {"Content-Type": "application/json"}]
+)
+def test_invalid_input_of_a_client_of_json_is_a_problem_with_errors(path, headers):
+    answer = again_app().post(path, data=b"{}", headers=headers)
+    assert answer.status_code == 422
+    assert answer.content_type == "application/problem+json"
+    assert answer.json["errors"] == [{"field": "name", "code": "short", "message": "too short <"}]
+
+
+def test_invalid_input_without_a_page_lists_the_messages():
+    answer = again_app().post("/bare", data={"name": "x"})
+    assert answer.status_code == 422
+    assert "<li>name: too short &lt;</li>" in answer.text
+
+
+def test_the_page_for_invalid_input_names_the_form():
+    app = App()
+
+    @app.post("/", again=lambda: "")
+    def save():
+        return ""
+
+    assert problems(app) == [
+        f"{line(save)}: its again=<lambda> takes no 'form'.\n"
+        "    Let that handler name form, and show it."
+    ]

@@ -20,7 +20,7 @@ COMMANDS = {
     "components": "List the components that there are for each slot.",
     "create": "Create the tables that are missing.",
     "explain": "Show every value in force, and where it came from.",
-    "matrix": "Run the application's tests on every combination of components.",
+    "matrix": "Run the application's tests on combinations of components.",
     "new": "Start a project from a recipe.",
     "new-adapter": "Write an adapter and its test into the current folder.",
     "purge": "Remove expired sessions.",

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from kit.assembly import names_in
 from kit.components import Component, Slot
 from kit.config import Config
 from kit.errors import ConfigError, Problem
@@ -22,7 +23,7 @@ class Catalogue:
 
     slots: dict[str, Slot] = field(default_factory=dict)
     components: dict[str, dict[str, Component]] = field(default_factory=dict)
-    in_use: dict[str, str] = field(default_factory=dict)
+    in_use: dict[str, tuple[str, ...]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
     def each(self) -> Iterator[Component]:
@@ -46,9 +47,11 @@ def catalogue(config: Config) -> Catalogue:
     for slot in found.slots.values():
         use = config.get(slot.name, "use")
         if use is not None or slot.default is not None:
-            found.in_use[slot.name] = name = str(use.value if use else slot.default)
-            if ":" in name:
-                found.components[slot.name][name] = _own(slot.name, name)
+            names = tuple(map(str, names_in(use))) if use else slot.defaults
+            found.in_use[slot.name] = names
+            for name in names:
+                if ":" in name:
+                    found.components[slot.name][name] = _own(slot.name, name)
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -69,15 +70,21 @@ def _scratched(value: str, scratch: Path) -> str:
 def axes(found: Catalogue, wanted: Sequence[str]) -> dict[str, list[Component]]:
     """Return the components to try, by slot: of all slots in use, or of those in `wanted`.
 
-    Each of `wanted` is a slot (``templating``), or a slot with names (``templating=jinja2,mako``).
+    A slot for many stays as it is. Each of `wanted` is a slot (``templating``), or a slot with
+    names (``templating=jinja2,mako``).
     """
     if not wanted:
-        return {slot: _all(found, slot) for slot in found.in_use}
+        single = [slot for slot in found.in_use if not found.slots[slot].many]
+        return {slot: _all(found, slot) for slot in single}
     chosen = {}
     for text in wanted:
         slot, given, names = text.partition("=")
         if slot not in found.slots:
             raise _unknown("slot", slot, found.slots, f"--slot {text}")
+        if found.slots[slot].many:
+            what = f"the slot {slot!r} takes many components at once."
+            mend = "They are tried together, as kit.toml lists them."
+            raise ConfigError([Problem(f"--slot {text}", what, mend)])
         known = {one.name: one for one in _all(found, slot)}
         for name in names.split(",") if given else ():
             if name not in known:
@@ -119,19 +126,53 @@ def variations(found: Catalogue, texts: Sequence[str]) -> dict[str, list[str]]:
 
 
 def combinations(
-    found: Catalogue, chosen: Mapping[str, Sequence[Component]], varied: Axes
-) -> Iterator[Combination]:
-    """Yield every combination of the installed components and the values of options.
+    found: Catalogue, chosen: Mapping[str, Sequence[Component]], varied: Axes, *, all: bool = False
+) -> list[Combination]:
+    """Return combinations of the installed components and the values of options.
 
-    A value of a component's own option is varied only where that component is in use.
+    Without `all` there are just so many that every two components of different slots meet in one
+    of them. A value of a component's own option is varied only where that component is in use.
     """
     there = [[one.name for one in chosen[slot] if one.version() is not None] for slot in chosen]
-    for names in product(*there):
+    tried = []
+    for names in product(*there) if all else pairs(there):
         components = dict(zip(chosen, names, strict=True))
-        in_use = found.in_use | components
+        in_use = {slot: names[0] for slot, names in found.in_use.items()} | components
         keys = [key for key in varied if _applies(key, in_use)]
         for values in product(*(varied[key] for key in keys)):
-            yield Combination(components, dict(zip(keys, values, strict=True)))
+            tried.append(Combination(components, dict(zip(keys, values, strict=True))))
+    return tried
+
+
+def pairs(axes: Sequence[Sequence[str]]) -> Iterator[tuple[str, ...]]:
+    """Yield few tuples with one value of each axis, so that every two values meet in one of them.
+
+    Each tuple takes, axis by axis, what makes the most new pairs (greedy pairwise testing).
+    """
+    if len(axes) < 2 or not all(axes):
+        yield from product(*axes)
+        return
+    numbers = range(len(axes))
+    left = {
+        ((i, a), (j, b))
+        for i, j in itertools.combinations(numbers, 2)
+        for a in axes[i]
+        for b in axes[j]
+    }
+    while left:
+        first = min(left, key=lambda pair: [axes[i].index(value) for i, value in pair])
+        row: dict[int, str] = dict(first)
+        for number in numbers:
+            if number not in row:
+                new = {
+                    value: sum(
+                        tuple(sorted([(number, value), other])) in left for other in row.items()
+                    )
+                    for value in axes[number]
+                }
+                row[number] = max(new, key=lambda value: new[value])
+        left -= set(itertools.combinations(sorted(row.items()), 2))
+        yield tuple(row[number] for number in numbers)
 
 
 def _applies(key: str, in_use: Mapping[str, str]) -> bool:

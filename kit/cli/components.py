@@ -42,4 +42,4 @@ def _library(component: Component) -> str:
 def _status(component: Component, found: Catalogue) -> str:
     if component.version() is None:
         return pip_line(component)
-    return "in use" if found.in_use.get(component.slot) == component.name else "installed"
+    return "in use" if component.name in found.in_use.get(component.slot, ()) else "installed"

@@ -46,6 +46,7 @@ def _tables(stack: Stack) -> dict[Keys, list[Value]]:
 def _slots(stack: Stack) -> str:
     rows = []
     for name in stack.slots:
-        filling = stack.fillings.get(name)
-        rows.append((name, filling.component.name, filling.where) if filling else (name, "-", ""))
+        fillings = stack.filling(name)
+        names = ", ".join(one.component.name for one in fillings)
+        rows.append((name, names, fillings[0].where) if fillings else (name, "-", ""))
     return table(["slot", "component", "from"], rows)

@@ -1,4 +1,4 @@
-"""``kit matrix``: the application's own tests, on every combination of components."""
+"""``kit matrix``: the application's own tests, on combinations of components."""
 
 from __future__ import annotations
 
@@ -50,6 +50,12 @@ from kit.errors import ConfigError, Problem
     show_default="the number of cores",
     help="How many combinations to run at a time.",
 )
+@click.option(
+    "--all",
+    "everything",
+    is_flag=True,
+    help="Try every combination, instead of enough to bring every two components together.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 @click.argument("pytest_arguments", nargs=-1, type=click.UNPROCESSED)
 @project_options
@@ -58,12 +64,14 @@ def command(
     slots: tuple[str, ...],
     vary: tuple[str, ...],
     jobs: int,
+    everything: bool,
     as_json: bool,
     pytest_arguments: tuple[str, ...],
 ) -> None:
-    """Run the application's tests on every combination of components.
+    """Run the application's tests on combinations of components.
 
-    The slots that kit.toml fills are tried with every component that is installed. Options of a
+    The slots that kit.toml fills are tried with every component that is installed, in as many
+    combinations as bring every two of them together once. Options of a
     component (sessions.beaker.backend) are varied where that component is in use. Arguments after
     -- go to pytest. Each combination gets SQLite files of its own, and those that share a database
     server run one after another. The exit code is 1 if anything failed.
@@ -78,7 +86,7 @@ def command(
     if found.problems:
         print_problems(ConfigError(found.problems))
     chosen = axes(found, slots)
-    tried = list(combinations(found, chosen, variations(found, vary)))
+    tried = combinations(found, chosen, variations(found, vary), all=everything)
     missing = [one for some in chosen.values() for one in some if one.version() is None]
     begun = time.monotonic()
     results = _with_progress(_run(tried, project.config, jobs, pytest_arguments), len(tried))

@@ -81,5 +81,7 @@ def _joined(requirements: list[str]) -> list[str]:
 def _missing(config: Config) -> list[Component]:
     """Return the components that the project uses and whose libraries are not installed."""
     found = catalogue(config)
-    used = [found.components[slot].get(name) for slot, name in found.in_use.items()]
+    used = [
+        found.components[slot].get(name) for slot, names in found.in_use.items() for name in names
+    ]
     return [one for one in used if one is not None and one.version() is None]

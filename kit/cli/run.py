@@ -91,13 +91,12 @@ def _serve(project: Project, app: App, host: str, listener: socket.socket, debug
 
 
 def _stack(app: App) -> str:
-    fillings = app.stack.fillings
     width = max(map(len, app.stack.slots))
     lines = []
     for name in app.stack.slots:
-        component = fillings[name].component if name in fillings else None
-        text = f"{component.name} {component.version() or ''}" if component else "-"
-        lines.append(f"  {name.ljust(width)}  {text}".rstrip())
+        components = [filling.component for filling in app.stack.filling(name)]
+        shown = [f"{one.name} {one.version() or ''}".rstrip() for one in components]
+        lines.append(f"  {name.ljust(width)}  {', '.join(shown) or '-'}")
     return "\n".join(lines)
 
 

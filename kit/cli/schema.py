@@ -74,10 +74,18 @@ def schema(found: Catalogue) -> Schema:
 def _slot(slot: Slot, found: Catalogue) -> Schema:
     there = [one for one in found.components[slot.name].values() if one.version() is not None]
     names = [one.name for one in there if ":" not in one.name]
+    one: Schema = {
+        "anyOf": [{"enum": sorted(names)}, {"type": "string", "pattern": r"^[\w.]+:[\w.]+$"}]
+    }
+    without = f" Without it: {', '.join(slot.defaults)}." if slot.default else ""
+    what = (
+        "components that fill the slot: a list"
+        if slot.many
+        else "component that fills the slot: one"
+    )
     use: Schema = {
-        "description": f"The component that fills the slot: one of these, or 'module:name'"
-        f" from the application.{f' Without it: {slot.default}.' if slot.default else ''}",
-        "anyOf": [{"enum": sorted(names)}, {"type": "string", "pattern": r"^[\w.]+:[\w.]+$"}],
+        "description": f"The {what} of these, or 'module:name' from the application.{without}",
+        **({"type": "array", "items": one, "minItems": 1} if slot.many else one),
     }
     shared = options_schema(slot.options)
     tables = {

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import itertools
 import json
 import re
 
 import pytest
 
 from kit.cli.catalogue import catalogue
-from kit.cli.combinations import Combination, axes, combinations, variable, variations
+from kit.cli.combinations import Combination, axes, combinations, pairs, variable, variations
 from kit.components import Component
 from kit.config import load
 from kit.errors import ConfigError
@@ -42,10 +43,10 @@ def tests(project):
     return project / "tests" / "test_shop.py"
 
 
-def tried(slots=(), vary=()):
+def tried(slots=(), vary=(), everything=False):
     config = load(CONFIG)
     found = catalogue(config)
-    return list(combinations(found, axes(found, slots), variations(found, vary)))
+    return combinations(found, axes(found, slots), variations(found, vary), all=everything)
 
 
 def test_the_tests_run_on_every_combination(kit, tests):
@@ -111,8 +112,17 @@ def test_pytest_is_asked_for(kit, monkeypatch):
 
 
 def test_all_slots_in_use_are_tried():
-    assert len(tried()) == 8
-    assert {len(one.components) for one in tried()} == {3}
+    assert len(tried(everything=True)) == 8
+    assert {len(one.components) for one in tried(everything=True)} == {3}
+
+
+def test_every_two_components_meet():
+    rows = list(pairs(["ab", "cd", "efg", "hijk"]))
+    assert len(rows) <= 16
+    for one, other in itertools.combinations(range(4), 2):
+        met = {(row[one], row[other]) for row in rows}
+        assert len(met) == [2, 2, 3, 4][one] * [2, 2, 3, 4][other]
+    assert len(tried()) == 4
 
 
 def test_only_the_slots_and_components_that_are_named_are_tried():

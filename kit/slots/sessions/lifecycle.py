@@ -114,6 +114,7 @@ _MOVED = Record(0, 0, {})
 _MISSING = object()
 _TRIES = 1000
 _REFRESH = 60  # seconds between two writes of the access time
+CSRF_KEY = "_csrf"  # where a session keeps the secret behind the tokens of its forms
 
 
 @dataclass(frozen=True)
@@ -271,8 +272,11 @@ class Session(MutableMapping[str, Any]):
         return value
 
     def rotate(self) -> None:
-        """Move the data to a new id and end the old one: at login and at each gain of rights."""
-        self._open()
+        """Move the data to a new id and end the old one: at login and at each gain of rights.
+
+        Forms of pages from before are refused from then on: their token was of the old session.
+        """
+        self.pop(CSRF_KEY, None)
         self._rotate = True
 
     def destroy(self) -> None:
