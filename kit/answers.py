@@ -152,6 +152,8 @@ class Answers:
         """Answer with data in the format that the client asks for."""
         line, more, body = self._data(environ, result)
         headers = [*self.headers, *more]
+        if line.startswith("304"):
+            return line, headers, []
         if isinstance(body, bytes):
             headers.append(("Content-Length", str(len(body))))
             return line, headers, [body]

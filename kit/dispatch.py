@@ -19,6 +19,7 @@ from kit.patterns import CONVERTERS, Converter, Native, Pattern
 from kit.plans import Plan, compile_plan
 from kit.providers import Providers, parameters, required
 from kit.routes import Guard, Route
+from kit.slots.formats.negotiation import SUFFIXED
 from kit.slots.routing import Router
 
 if TYPE_CHECKING:
@@ -50,12 +51,14 @@ class Frame:
 
     `answers` turns results into answers. `csrf` are the guards of unsafe methods, and `limits`
     those of the configuration. `preflight` gives the headers for a question of a browser
-    (Fetch, section 3.2.2) on an URL with these methods.
+    (Fetch, section 3.2.2) on an URL with these methods. `without_suffix` splits the suffix of a
+    format off a path.
     """
 
     answers: Answers
     limits: Limits
     csrf: tuple[Guard, ...] = ()
+    without_suffix: Callable[[str], tuple[str, str] | None] | None = None
     preflight: Callable[[Environ, list[str]], list[Header] | None] | None = None
 
 
@@ -208,6 +211,16 @@ class Dispatch:
     def refuse(self, endpoint: Endpoint) -> MethodNotAllowed:
         """Return the error for a method that an endpoint does not have (RFC 9110, 15.5.6)."""
         return MethodNotAllowed(valid_methods=endpoint.allowed)
+
+    def suffixed(self, environ: Environ, path: str) -> tuple[Endpoint, Mapping[str, Any]] | None:
+        """Find the endpoint of a path that ends in the suffix of a format, and note the format."""
+        split = self._frame.without_suffix
+        without = split(path) if split else None
+        if without is None:
+            return None
+        path, environ[SUFFIXED] = without
+        static = self.static.get(path)
+        return (static, {}) if static else self.router.match(path)
 
     def url_for(self, name: str, values: dict[str, Any]) -> str:
         """Return the path of a named route; values that its pattern lacks become the query."""

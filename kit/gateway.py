@@ -63,7 +63,7 @@ def make_wsgi(
             values: Mapping[str, Any] = nothing
             endpoint = find_static(path)
             if endpoint is None:
-                found = find(path)
+                found = find(path) or dispatch.suffixed(environ, path)
                 if found is None:
                     raise _elsewhere(dispatch, environ, path)
                 endpoint, values = found

@@ -33,6 +33,7 @@ from kit.security.csrf import (
 from kit.security.headers import csp_nonce, https_headers, security_headers
 from kit.security.hosts import host_check
 from kit.security.proxies import proxy_trust
+from kit.slots.formats import Data, Negotiator
 
 if TYPE_CHECKING:
     from kit.app import App
@@ -78,8 +79,11 @@ class Wiring:
         def same_origin(environ: Environ) -> None:
             origin_check(environ, trusted)
 
+        negotiator: Negotiator = self.providers.value("negotiator")
+        suffixes = self.providers.value("formats_options").suffix
         return Frame(
-            answers=Answers(security_headers(security)),
+            answers=Answers(security_headers(security), negotiator.data, (Data,)),
+            without_suffix=negotiator.without_suffix if suffixes else None,
             limits=stack.limits,
             csrf=(same_origin, token_check if "sessions" in stack.fillings else credentials_check),
             preflight=self.cors.preflight if self.cors else None,

@@ -88,10 +88,13 @@ def component(name: str, factory: object, **more: str) -> Component:
     return Component(slot="engine", name=name, factory=factory, **more)
 
 
-def test_the_defaults_are_a_stack_with_a_router_and_nothing_else():
+def test_the_defaults_are_a_stack_with_a_router_and_what_needs_no_choice():
     stack = App().stack
-    assert {name: f.component.name for name, f in stack.fillings.items()} == {"routing": "werkzeug"}
-    assert set(stack.slots) == {"routing", "templating", "persistence", "sessions"}
+    assert {name: f.component.name for name, f in stack.fillings.items()} == {
+        "routing": "werkzeug",
+        "formats.json": "json",
+    }
+    assert set(stack.slots) == {name.rpartition(".")[2] for name, _ in SHIPPED}
     assert stack.app.debug is False
     assert stack.limits.body == 2_500_000
 
@@ -248,7 +251,7 @@ def test_a_missing_secret_names_its_variable(problems, monkeypatch):
 def test_a_component_that_needs_a_secret_key_says_how_to_set_it(problems):
     [problem] = problems('[sessions]\nuse = "itsdangerous"\n')
     assert problem.startswith(
-        "kit.toml:2: [sessions]: nothing provides 'secret_key'. Set it:"
+        "kit.toml:2: [sessions]: nothing provides 'secret_keys'. Set it:"
         ' [app] secret_key = "env:SECRET_KEY" (or "file:secret.key").\n'
     )
 

@@ -509,7 +509,7 @@ def fails_in_stream(app: App) -> None:
         fails_in_stream,
     ],
 )
-@pytest.mark.parametrize("accept", ["text/html", "application/json"])
+@pytest.mark.parametrize("accept", ["text/html,*/*", "application/json"])
 def test_every_failure_is_one_clean_500_whose_request_id_is_in_the_log(app, fails, accept, caplog):
     fails(app)
     answer = Client(app).get("/", headers={"Accept": accept})
@@ -591,7 +591,7 @@ def echo(app):
     small = App(
         {
             "routing": {"use": app.stack.fillings["routing"].component.name},
-            "limits": {"body": 1000, "field": 100, "fields": 5},
+            "limits": {"body": 1000, "field": 100, "fields": 5, "query": 5},
         }
     )
     small.post("/form")(lambda request: request.form.to_dict(flat=False))

@@ -36,13 +36,12 @@ def command(project: Project, deploy: bool, ignore: tuple[str, ...]) -> None:
         KIT_PROFILE=production kit check --deploy --ignore KIT-D007
     """
     stack = project.stack()
-    filled = sum(1 for slot in stack.slots if stack.filling(slot))
     if project.config.get("app", "import"):
         project.app.check()
         count = len(project.app.routes)
-        click.echo(f"{project.path.name}: {filled} slots filled, {count} routes: ok.")
+        click.echo(f"{project.path.name}: {count} routes: ok.")
     else:
-        click.echo(f"{project.path.name}: {filled} slots filled, no application: ok.")
+        click.echo(f"{project.path.name}: no application: ok.")
     if deploy:
         found = [one for one in findings(project.config, stack) if one.id not in ignore]
         for one in found:

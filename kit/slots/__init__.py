@@ -5,8 +5,8 @@ Each module is an ordinary plug-in, and declares its slot with the hook that any
 
 from __future__ import annotations
 
-from kit.slots import persistence, routing, sessions, templating
+from kit.slots import formats, persistence, routing, sessions, templating
 
 SHIPPED = tuple(
-    (module.__name__, module) for module in (routing, templating, persistence, sessions)
+    (module.__name__, module) for module in (routing, templating, formats, persistence, sessions)
 )

@@ -34,12 +34,12 @@ def ids(shown) -> list[str]:
 def test_a_sound_project_is_ok(kit):
     shown = kit("check")
     assert shown.exit_code == 0
-    assert shown.output == "kit.toml: 1 slots filled, 2 routes: ok.\n"
+    assert shown.output == "kit.toml: 2 routes: ok.\n"
 
 
 def test_a_config_without_an_application_can_be_checked(kit, project):
     (project / "kit.toml").write_text("")
-    assert kit("check").output == "kit.toml: 1 slots filled, no application: ok.\n"
+    assert kit("check").output == "kit.toml: no application: ok.\n"
 
 
 def test_findings_say_where_and_what_to_do(kit, faulty):

@@ -89,7 +89,7 @@ def test_a_generated_adapter_can_be_used(kit, project):
     kit("new-adapter", "my_routing", "--slot", "routing")
     text = (project / "kit.toml").read_text()
     (project / "kit.toml").write_text(text.replace('"werkzeug"', '"my_routing:MyRouting"'))
-    assert kit("check").output == "kit.toml: 1 slots filled, 2 routes: ok.\n"
+    assert kit("check").output == "kit.toml: 2 routes: ok.\n"
 
 
 def test_persistence_has_no_scaffold_but_a_model(kit, project):
