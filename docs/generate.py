@@ -58,7 +58,8 @@ def components(slot: Slot) -> Iterator[tuple[Component, Any]]:
     for name, entry in sorted(installed().items()):
         if name.startswith(f"{slot.name}.") and entry.dist and entry.dist.name == "framekit":
             for component in load_entry(entry, "").kit_components():
-                yield component, load_object(component.factory)
+                if f"{component.slot}.{component.name}" == name:
+                    yield component, load_object(component.factory)
 
 
 def options_of(slot: Slot, factory: Any) -> type:

@@ -13,11 +13,15 @@ from kit.components import Component, Slot
 from kit.errors import (
     ConfigError,
     Conflict,
+    Forbidden,
+    Invalid,
     InvalidValue,
     KitError,
     Problem,
     RecordNotFound,
     TemplateError,
+    TooMany,
+    Unauthorized,
     Unavailable,
 )
 from kit.patterns import Converter, Native
@@ -26,22 +30,42 @@ from kit.providers import provider
 from kit.requests import Request
 from kit.responses import Response, abort, redirect
 from kit.routes import Routes
+from kit.slots.formats import Data
 from kit.slots.persistence.records import Digits, Index, References, Unique
+from kit.slots.validation import (
+    Body,
+    Form,
+    MaxSize,
+    MediaTypes,
+    Private,
+    Query,
+    Upload,
+    Widget,
+)
 
 __version__ = "0.1.0"
 __all__ = [
     "App",
+    "Body",
     "Component",
     "ConfigError",
     "Conflict",
     "Converter",
+    "Data",
     "Digits",
+    "Forbidden",
+    "Form",
     "Index",
+    "Invalid",
     "InvalidValue",
     "KitError",
+    "MaxSize",
+    "MediaTypes",
     "Meta",
     "Native",
+    "Private",
     "Problem",
+    "Query",
     "RecordNotFound",
     "References",
     "Request",
@@ -49,8 +73,12 @@ __all__ = [
     "Routes",
     "Slot",
     "TemplateError",
+    "TooMany",
+    "Unauthorized",
     "Unavailable",
     "Unique",
+    "Upload",
+    "Widget",
     "abort",
     "hookimpl",
     "provider",

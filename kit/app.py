@@ -53,7 +53,15 @@ class App(Routes):
         self._made: Wiring | None = None
         self._started = False
 
-    def provider(self, function: Any = None, /, *, scope: Scope = "request", name: str = "") -> Any:
+    def provider(
+        self,
+        function: Any = None,
+        /,
+        *,
+        scope: Scope = "request",
+        name: str = "",
+        typed: bool = False,
+    ) -> Any:
         """Add a provider function of this application, marked as with `kit.provider`."""
         self._open("provider")
 
@@ -63,7 +71,7 @@ class App(Routes):
 
         if function is not None:
             return add(function)
-        return lambda function: add(provider(scope=scope, name=name)(function))
+        return lambda function: add(provider(scope=scope, name=name, typed=typed)(function))
 
     def records(self, *records: type) -> None:
         """Register record types (dataclasses) to be stored."""

@@ -14,7 +14,15 @@ from typing import Any
 
 from kit.answers import Answer, Convert, Environ, Stream, merge
 from kit.errors import Problem
-from kit.providers import Provider, Providers, by_position, is_open, parameters, place
+from kit.providers import (
+    Provider,
+    Providers,
+    by_position,
+    is_named,
+    is_open,
+    parameters,
+    place,
+)
 
 Plan = Callable[[Environ, Mapping[str, Any]], Answer]
 Opened = list[Generator[Any, None, None]]
@@ -46,7 +54,8 @@ def compile_plan(
 
     `parse` turns the values of some of these names into what the handler gets. `guards` are called
     before the handler, in this order, each after what it names is open; they raise to refuse.
-    Names in `instead` the caller supplies in place of providers. `fixed` are values that stand here for those of providers of application scope.
+    Names in `instead` the caller supplies in place of providers. `fixed` are values that stand
+    here for those of providers of application scope.
     Mistakes are added to ``providers.problems``; the plan must not be called if there are any.
     """
     given = set(given)
@@ -136,6 +145,7 @@ def _wanted(
             "Rename the one in the pattern.",
         )
         for name in sorted(given & set(providers.all))
+        if not providers.all[name].typed  # a name without that annotation means the pattern
     )
     return (*wanted, *(left if is_open(known) else ()))
 
@@ -148,7 +158,11 @@ def _named(
         name
         for name, parameter in parameters(function).items()
         if parameter.kind is not inspect.Parameter.VAR_KEYWORD
-        and (parameter.default is inspect.Parameter.empty or name in given or name in provided)
+        and (
+            parameter.default is inspect.Parameter.empty
+            or name in given
+            or is_named(parameter, provided.get(name))
+        )
     )
 
 

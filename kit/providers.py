@@ -129,6 +129,11 @@ def annotation_of(function: Any, name: str) -> Any:
     return annotation
 
 
+def is_named(parameter: inspect.Parameter, provider: Provider | None) -> bool:
+    """Say whether a parameter with a default means a provider: a typed one has its annotation."""
+    return provider is not None and not (provider.typed and parameter.annotation is parameter.empty)
+
+
 def is_open(parameters: Mapping[str, inspect.Parameter]) -> bool:
     """Say whether a function takes any name (``**values``)."""
     return any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
@@ -284,9 +289,10 @@ class Providers:
         waiting, seen = list(functions), set[str](given)
         while waiting:
             function = waiting.pop(0)
-            for name in parameters(function):
+            for name, parameter in parameters(function).items():
                 one = self.all.get(name)
-                if one is None or name in given:
+                optional = parameter.default is not parameter.empty
+                if one is None or name in given or (optional and not is_named(parameter, one)):
                     continue
                 if one.typed:
                     if found.get(name, _UNKNOWN)[0] is inspect.Parameter.empty:

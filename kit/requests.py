@@ -2,50 +2,50 @@
 
 from __future__ import annotations
 
-import weakref
-from io import BytesIO
+import io
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
-import msgspec
-from werkzeug.datastructures import MultiDict
-from werkzeug.exceptions import BadRequest, ClientDisconnected, RequestEntityTooLarge
-from werkzeug.formparser import FormDataParser
+from werkzeug.datastructures import FileStorage, ImmutableMultiDict, MultiDict
+from werkzeug.exceptions import (
+    BadRequest,
+    ClientDisconnected,
+    LengthRequired,
+    UnsupportedMediaType,
+)
 from werkzeug.utils import cached_property
 from werkzeug.wrappers import Request as WerkzeugRequest
+
+from kit import jsons
+from kit.multipart import (
+    LONGEST_NAME,
+    check_name,
+    check_value,
+    read_multipart,
+    text_limit,
+    too_much,
+)
 
 if TYPE_CHECKING:
     from kit.assembly import Limits
 
-
-class _JSON:
-    """The JSON module of `Request.get_json`: no NaN, no endless nesting."""
-
-    dumps = staticmethod(msgspec.json.encode)
-
-    @staticmethod
-    def loads(data: bytes) -> Any:
-        """Decode; raise ValueError for whatever is not JSON."""
-        try:
-            return msgspec.json.decode(data)
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise ValueError(str(error)) from error
+_CHUNK = 1 << 20
+_NO_FILES: ImmutableMultiDict[str, FileStorage] = ImmutableMultiDict()
+_MOST_DIGITS = 18  # of a Content-Length: all of it fits in 64 bits
 
 
 class Request(WerkzeugRequest):
     """A WSGI request with lazily parsed headers, query, cookies, form and JSON.
 
-    What is larger than ``[limits]`` allows raises 413, what is malformed 400.
+    What is larger than ``[limits]`` allows raises 413, what is malformed 400, and a compressed
+    body 415. Files that were uploaded are closed when the request ends.
     """
 
-    json_module = _JSON  # type: ignore[assignment]  # Werkzeug takes any object with these two
+    json_module = jsons  # what `get_json` decodes with
 
     def __init__(self, environ: dict[str, Any], limits: Limits) -> None:
         self.environ = environ
         self.limits = limits
-        self.max_content_length = limits.body
-        self.max_form_memory_size = limits.field
-        self.max_form_parts = limits.fields
 
     def __getattr__(self, name: str) -> Any:
         """Let Werkzeug read method, headers and the rest when the first of them is asked for."""
@@ -55,57 +55,51 @@ class Request(WerkzeugRequest):
         return getattr(self, name)
 
     @cached_property
-    def form(self) -> MultiDict[str, str]:  # type: ignore[override]
-        """The fields of a submitted form, in order; empty for any other body."""
-        kind = self.environ.get("CONTENT_TYPE", "").partition(";")[0]
-        if kind.strip().lower() != "application/x-www-form-urlencoded":
-            return super().form
-        return MultiDict(parse_form(self.body, self.limits))
+    def stream(self) -> IO[bytes]:
+        """The body as a file, to be read once and in pieces: it is not kept in memory.
 
-    def make_form_data_parser(self) -> FormDataParser:
-        """Make Werkzeug's parser for multipart forms, which is to complain of broken ones."""
-        parser = super().make_form_data_parser()
-        parser.silent = False
-        return parser
-
-    def _load_form_data(self) -> None:
-        try:
-            super()._load_form_data()
-        except ValueError as error:
-            raise BadRequest("The form is broken or cut off.") from error
-        for _, file in self.files.items(multi=True):
-            weakref.finalize(file, file.stream.close)  # a temporary file, if it is large
+        Reading raises 413 beyond the limit, and 400 where the client broke off.
+        """
+        return io.BufferedReader(_Body(self.environ, self.limits))
 
     @cached_property
     def body(self) -> bytes:
-        """The whole body, within the limit; raises 400 where the client broke off."""
-        length = self.environ.get("CONTENT_LENGTH") or ""
-        if length and not (length.isascii() and length.isdigit()):
-            raise BadRequest("The Content-Length is no number.")
-        if "_cached_data" in self.__dict__ or not (length.isascii() and length.isdigit()):
-            return self.get_data()
-        expected = int(length)
-        if expected > self.limits.body:
-            raise RequestEntityTooLarge
-        data: bytes = self.environ["wsgi.input"].read(expected)
-        if len(data) < expected:
-            raise ClientDisconnected
-        self._cached_data = data
+        """The whole body, in memory; empty if `stream` or `files` were read before."""
+        data = self.__dict__.get("_cached_data")
+        if data is None and "stream" not in self.__dict__:
+            self.__dict__["stream"] = _Body(self.environ, self.limits)
+        if data is None:
+            data = self._cached_data = self.stream.read()
         return data
 
     @cached_property
-    def stream(self) -> IO[bytes]:
-        """The body as a file; of a body in chunks what the limit allows, or 413."""
-        if self.environ.get("CONTENT_LENGTH") or not self.environ.get("wsgi.input_terminated"):
-            return super().stream
-        chunks: list[bytes] = []
-        left = self.limits.body + 1
-        while left and (chunk := self.environ["wsgi.input"].read(min(left, 65536))):
-            chunks.append(chunk)
-            left -= len(chunk)
-        if not left:
-            raise RequestEntityTooLarge
-        return BytesIO(b"".join(chunks))
+    def form(self) -> MultiDict[str, str]:  # type: ignore[override]
+        """The fields of a submitted form, in order; empty for any other body."""
+        self._load_form_data()
+        return self.form
+
+    def _load_form_data(self) -> None:
+        if "form" in self.__dict__:
+            return
+        fields: list[tuple[str, str]] = []
+        files: list[tuple[str, FileStorage]] = []
+        kind = self.environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
+        if kind == "application/x-www-form-urlencoded":
+            fields = parse_pairs(self._form_text(), self.limits.fields, self.limits)
+        elif kind == "multipart/form-data":
+            boundary = self.mimetype_params.get("boundary", "")
+            fields, files = read_multipart(self._get_stream_for_parsing(), boundary, self.limits)
+        self.__dict__["form"] = MultiDict(fields)
+        self.__dict__["files"] = ImmutableMultiDict(files) if files else _NO_FILES
+
+    def _form_text(self) -> bytes:
+        """Return the body, but for no more than the text of a form where other bodies may be."""
+        most = text_limit(self.limits)
+        if self.limits.body > most and "_cached_data" not in self.__dict__:
+            self._cached_data = self.stream.read(most + 1)
+        if len(self.body) > most:
+            too_much(f"The text of the form is larger than {most}")
+        return self.body
 
     @cached_property
     def json(self) -> Any:
@@ -113,35 +107,110 @@ class Request(WerkzeugRequest):
         if not self.is_json:
             return self.on_json_loading_failed(None)
         try:
-            return _JSON.loads(self.body)
+            return jsons.loads(self.body)
         except ValueError as error:
             raise BadRequest(f"The body is not valid JSON: {error}") from error
 
     @cached_property
     def args(self) -> MultiDict[str, str]:
-        """The fields of the query, in order; as many as a form may have."""
-        if self.environ.get("QUERY_STRING", "").count("&") >= self.limits.fields:
-            raise RequestEntityTooLarge
-        return super().args
+        """The fields of the query, in order; raises 413 for too many, 400 unless it is UTF-8."""
+        query = self.environ.get("QUERY_STRING", "").encode("latin-1")
+        return MultiDict(parse_pairs(query, self.limits.query, self.limits, "query"))
 
 
-def parse_form(body: bytes, limits: Limits) -> list[tuple[str, str]]:
+class _Body(io.RawIOBase):
+    """A body as the server hands it on, no further than its end, and than the limit."""
+
+    def __init__(self, environ: dict[str, Any], limits: Limits) -> None:
+        coding = environ.get("HTTP_CONTENT_ENCODING")
+        if coding and coding.strip().lower() != "identity":
+            raise _Compressed("The body is compressed, which is not accepted here.")
+        length = _length(environ)
+        self._source = environ["wsgi.input"]
+        self._chunked = length is None
+        self._limit = limits.body
+        self._left = limits.body + 1 if length is None else length
+        if length is not None and length > limits.body:
+            self._refuse()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._next(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def readall(self) -> bytes:
+        data = self._next(_CHUNK)
+        if not self._left and not self._chunked:
+            return data
+        chunks = [data]
+        while data := self._next(_CHUNK):
+            chunks.append(data)
+        return b"".join(chunks)
+
+    def _next(self, size: int) -> bytes:
+        if not self._left:
+            return self._refuse() if self._chunked else b""
+        try:
+            data: bytes = self._source.read(min(size, self._left))
+        except (OSError, ValueError) as error:  # as servers raise for broken chunks, too
+            raise ClientDisconnected from error
+        if not data and not self._chunked:
+            raise ClientDisconnected
+        self._left -= len(data)
+        return data if self._left or not self._chunked else self._refuse()
+
+    def _refuse(self) -> bytes:
+        too_much(f"The body is larger than {self._limit}")
+
+
+class _Compressed(UnsupportedMediaType):
+    """415 that says what is accepted instead (RFC 9110, section 15.5.16)."""
+
+    def get_headers(self, *args: Any, **kwargs: Any) -> list[tuple[str, str]]:
+        return [*super().get_headers(*args, **kwargs), ("Accept-Encoding", "identity")]
+
+
+def _length(environ: dict[str, Any]) -> int | None:
+    """Return the length of the body; None where only the server knows where it ends."""
+    length = environ.get("CONTENT_LENGTH") or ""
+    coded = environ.get("HTTP_TRANSFER_ENCODING")
+    if length and not (length.isascii() and length.isdigit() and len(length) <= _MOST_DIGITS):
+        raise BadRequest("The Content-Length is no number of bytes.")
+    if length and not coded:
+        return int(length)
+    if environ.get("wsgi.input_terminated"):
+        return None
+    if length:
+        raise BadRequest("The body has both a Content-Length and a Transfer-Encoding.")
+    if coded:
+        raise LengthRequired
+    return 0
+
+
+def parse_pairs(
+    text: bytes, most: int, limits: Limits, what: str = "form"
+) -> list[tuple[str, str]]:
     """Parse ``application/x-www-form-urlencoded`` (WHATWG URL Standard, section 5.1), as UTF-8.
 
-    Raises 413 beyond the limits and 400 for anything but UTF-8.
+    Raises 413 beyond the limits, of which `most` is that of pairs, and 400 for anything but UTF-8.
     """
+    if text.count(b"&") >= most:
+        too_much(f"The {what} has more than {most} fields")
+    short = min(LONGEST_NAME, limits.field)
     pairs = []
     try:
-        parts = body.decode().split("&") if body else []
-        if len(parts) > limits.fields:
-            raise RequestEntityTooLarge
-        for part in parts:
-            if len(part) > limits.field:
-                raise RequestEntityTooLarge
-            name, _, value = part.partition("=")
-            pairs.append((_decoded(name), _decoded(value)))
+        for pair in text.decode().split("&"):
+            if pair:
+                name, _, value = pair.partition("=")
+                pairs.append((_decoded(name), _decoded(value)))
+                if len(pair) > short:
+                    check_name(pairs[-1][0])
+                    check_value(len(pairs[-1][1].encode()), limits)
     except UnicodeDecodeError as error:
-        raise BadRequest("The form is not valid UTF-8.") from error
+        raise BadRequest(f"The {what} is not valid UTF-8.") from error
     return pairs
 
 

@@ -2,13 +2,41 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import NoReturn
 
 from werkzeug.exceptions import abort as _abort
 from werkzeug.urls import iri_to_uri
-from werkzeug.wrappers import Response
+from werkzeug.wrappers import Response as WerkzeugResponse
 
-__all__ = ["Response", "abort", "redirect"]
+__all__ = ["Response", "abort", "redirect", "safe_next"]
+
+_LONGEST_NEXT = 2000
+
+
+class Response(WerkzeugResponse):
+    """Werkzeug's response, with cookies that scripts and other sites do not get by default."""
+
+    def set_cookie(
+        self,
+        key: str,
+        value: str = "",
+        max_age: timedelta | int | None = None,
+        expires: str | datetime | int | float | None = None,
+        path: str | None = "/",
+        domain: str | None = None,
+        secure: bool = False,
+        httponly: bool = True,
+        samesite: str | None = "Lax",
+        partitioned: bool = False,
+    ) -> None:
+        """Set a cookie: HttpOnly and SameSite=Lax unless said otherwise, for this host alone.
+
+        What goes out over https is Secure in any case.
+        """
+        super().set_cookie(
+            key, value, max_age, expires, path, domain, secure, httponly, samesite, partitioned
+        )
 
 
 def redirect(location: str, status: int = 303, *, external: bool = False) -> Response:
@@ -17,11 +45,29 @@ def redirect(location: str, status: int = 303, *, external: bool = False) -> Res
     Only a path of the same host is taken, unless `external`, and then only http and https: raises
     ValueError for anything else, so that a location from a request cannot lead elsewhere.
     """
-    local = location.startswith("/") and not location.startswith(("//", "/\\"))
-    outside = external and location.startswith(("https://", "http://"))
-    if not (local or outside) or any(ord(c) <= 32 or c == "\\" for c in location):
+    outside = external and location.startswith(("https://", "http://")) and _is_clean(location)
+    if not (outside or _is_local(location)):
         raise ValueError(f"{location!r} is no safe location for a redirect")
     return Response(status=status, headers={"Location": iri_to_uri(location)})
+
+
+def safe_next(url: str | None, default: str = "/") -> str:
+    """Return `url` if it is a path of the same host, else `default`.
+
+    For where to go on after a login, which stands in the address (``?next=/orders``), so that
+    anybody can have written it. The result is always good for `redirect`.
+    """
+    return url if url and len(url) <= _LONGEST_NEXT and _is_local(url) else default
+
+
+def _is_local(location: str) -> bool:
+    leads_out = location.startswith("//") or not location.startswith("/")
+    return not leads_out and _is_clean(location)
+
+
+def _is_clean(location: str) -> bool:
+    """Say whether browsers read a location as it stands: they drop control characters first."""
+    return not any(ord(c) <= 32 or c in "\\\x7f" or "\ud800" <= c <= "\udfff" for c in location)
 
 
 def abort(status: int, description: str | None = None) -> NoReturn:

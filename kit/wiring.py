@@ -18,7 +18,7 @@ from kit.errors import ConfigError, Problem, listing, nearest
 from kit.failures import Failures
 from kit.gateway import WSGI, After, Before, make_wsgi
 from kit.plans import compile_plan
-from kit.plugins import installed
+from kit.plugins import installed, load_entry
 from kit.providers import Provider, Providers, parameters, place, required
 from kit.requests import Request
 from kit.security.cors import Cors
@@ -329,21 +329,22 @@ def _hints(stack: Stack) -> dict[str, str]:
 
 def _how_to_fill(slot: Slot, declared: list[Component], entries: Mapping[str, EntryPoint]) -> str:
     """Say which line of a config file fills a slot, and what pip is to be given for it."""
-    entries = {
-        name.partition(".")[2]: entry
-        for name, entry in entries.items()
-        if name.startswith(f"{slot.name}.")
-    }
-    names = sorted({*entries, *(one.name for one in declared if one.slot == slot.name)})
+    there = [name.partition(".")[2] for name in entries if name.startswith(f"{slot.name}.")]
+    names = sorted({*there, *(one.name for one in declared if one.slot == slot.name)})
     first, *others = names or ["module:name"]
     one = f'["{first}"]' if slot.many else f'"{first}"'
     hint = f"fill it with [{slot.name}] use = {one}"
     if others:
         hint += f" (or another of: {listing(others)})"
-    if first in entries and _is_ours(entries[first]):
-        hint += f', and pip install "framekit[{first}]"'
+    if first in there and (install := _install_of(entries[f"{slot.name}.{first}"], slot, first)):
+        hint += f', and pip install "{install}"'
     return f"{hint}."
 
 
-def _is_ours(entry: EntryPoint) -> bool:
-    return entry.dist is not None and entry.dist.name == "framekit"
+def _install_of(entry: EntryPoint, slot: Slot, name: str) -> str:
+    """Return what pip is to be given for a component whose library may be missing."""
+    try:
+        components = load_entry(entry, "").kit_components()
+    except ConfigError:
+        return ""
+    return next((c.install for c in components if (c.slot, c.name) == (slot.name, name)), "")

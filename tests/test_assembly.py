@@ -93,6 +93,7 @@ def test_the_defaults_are_a_stack_with_a_router_and_what_needs_no_choice():
     assert {name: f.component.name for name, f in stack.fillings.items()} == {
         "routing": "werkzeug",
         "formats.json": "json",
+        "validation": "msgspec",
     }
     assert set(stack.slots) == {name.rpartition(".")[2] for name, _ in SHIPPED}
     assert stack.app.debug is False

@@ -1,4 +1,4 @@
-"""itsdangerous: sessions in signed cookies, with nothing kept on the server."""
+"""itsdangerous: sessions in signed cookies, with nothing kept on the server, and signed tokens."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from kit.plugins import hookimpl
 
 @hookimpl
 def kit_components() -> list[Component]:
-    """Declare the component ``itsdangerous`` of the slot ``sessions``."""
+    """Declare the component ``itsdangerous`` of the slots ``sessions`` and ``tokens``."""
     return [
         Component(
             slot="sessions",
@@ -16,5 +16,12 @@ def kit_components() -> list[Component]:
             factory="kit_itsdangerous.sessions:SignedCookieSessions",
             library="itsdangerous",
             install="framekit[itsdangerous]",
-        )
+        ),
+        Component(
+            slot="tokens",
+            name="itsdangerous",
+            factory="kit_itsdangerous.tokens:ItsdangerousTokens",
+            library="itsdangerous",
+            install="framekit[itsdangerous]",
+        ),
     ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import ClassVar
 
 from itsdangerous import BadData, URLSafeTimedSerializer
@@ -12,16 +11,6 @@ from kit.options import Secret
 from kit.slots.sessions import SessionsOptions
 
 _OLD_COPY = "the browser has the only copy, and an old copy stays valid until it expires"
-
-
-@dataclass(frozen=True, kw_only=True)
-class ItsdangerousOptions(SessionsOptions):
-    """Options of the component ``itsdangerous``.
-
-    Cookies signed with one of `fallback_keys`, former secret keys, are still accepted.
-    """
-
-    fallback_keys: tuple[Secret, ...] = ()
 
 
 class _Plain:
@@ -39,7 +28,8 @@ class _Plain:
 class SignedCookieSessions:
     """Keeps each record in its cookie: compressed, dated, and signed with HMAC-SHA256.
 
-    Not for logins that must be revocable: a copied cookie works until its session expires.
+    The first of the secret keys signs, and what any of them has signed is read. Not for logins
+    that must be revocable: a copied cookie works until its session expires.
     """
 
     key_form = r"[A-Za-z0-9_.-]{1,4093}"
@@ -48,10 +38,10 @@ class SignedCookieSessions:
         "merging": f"the last response wins: {_OLD_COPY}",
     }
 
-    def __init__(self, options: ItsdangerousOptions, secret_key: Secret) -> None:
+    def __init__(self, options: SessionsOptions, secret_keys: tuple[Secret, ...]) -> None:
         self._lifetime = int(options.lifetime)
         self._signer = URLSafeTimedSerializer(
-            [*options.fallback_keys, secret_key],
+            [*reversed(secret_keys)],  # the last signs
             salt="kit.sessions",
             serializer=_Plain,
             signer_kwargs={"digest_method": hashlib.sha256, "key_derivation": "hmac"},

@@ -95,7 +95,9 @@ class MsgpackFormat:
         try:
             return jsons.loads(msgspec.json.encode(msgspec.msgpack.decode(body)))
         except (TypeError, RecursionError) as error:
-            raise ValueError("it has extensions or keys that JSON has not, or is too deep") from error
+            raise ValueError(
+                "it has extensions or keys that JSON has not, or is too deep"
+            ) from error
 
 
 def _gathered(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from kit.cli.deploy import FINDINGS, findings
+from kit.cli.deploy import FINDINGS, accepted, findings
 from kit.cli.options import project_options
 from kit.cli.project import Project
 from kit.errors import listing, nearest
@@ -30,22 +30,29 @@ def command(project: Project, deploy: bool, ignore: tuple[str, ...]) -> None:
 
     All problems are reported at once, and the exit code is 2. With --deploy findings follow on
     what is unfit for production, each with an id that stays the same; the exit code is then 1.
+    What [security] accepted names is shown with its reason, and does not count.
 
     \b
     Example:
         KIT_PROFILE=production kit check --deploy --ignore KIT-D007
     """
     stack = project.stack()
+    reasons = accepted(project.config, stack)
+    routes = []
     if project.config.get("app", "import"):
         project.app.check()
-        count = len(project.app.routes)
-        click.echo(f"{project.path.name}: {count} routes: ok.")
+        routes = project.app.routes
+        click.echo(f"{project.path.name}: {len(routes)} routes: ok.")
     else:
         click.echo(f"{project.path.name}: no application: ok.")
     if deploy:
-        found = [one for one in findings(project.config, stack) if one.id not in ignore]
+        found = [one for one in findings(project.config, stack, routes) if one.id not in ignore]
         for one in found:
-            click.echo(f"{click.style(one.id, bold=True)} {one.where}: {one.what}\n    {one.mend}")
-        click.echo(f"{len(found)} findings.")
-        if found:
+            reason = reasons.get(one.id)
+            text = f"Accepted: {reason}" if reason else one.mend
+            click.echo(f"{click.style(one.id, bold=True)} {one.where}: {one.what}\n    {text}")
+        left = [one for one in found if one.id not in reasons]
+        others = f", {len(found) - len(left)} accepted" if len(left) < len(found) else ""
+        click.echo(f"{len(left)} findings{others}.")
+        if left:
             raise SystemExit(1)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
+from typing import Any
 
 from werkzeug.datastructures import Headers
 
@@ -10,6 +12,7 @@ from kit.providers import provider
 from kit.security.options import NONCE, SecurityOptions
 
 Header = tuple[str, str]
+Answer = tuple[str, list[Header], Iterable[bytes]]
 
 CSP = "Content-Security-Policy"
 REPORT_ONLY = "Content-Security-Policy-Report-Only"
@@ -38,6 +41,20 @@ def https_headers(options: SecurityOptions) -> tuple[Header, ...]:
     value += "; includeSubDomains" if options.hsts_subdomains else ""
     value += "; preload" if options.hsts_preload else ""
     return (("Strict-Transport-Security", value),)
+
+
+def secure_cookies(
+    environ: dict[str, Any], line: str, headers: list[Header], body: Iterable[bytes]
+) -> Answer:
+    """Mark every cookie of an answer over https as Secure: no browser sends it over http then."""
+    if environ["wsgi.url_scheme"] == "https":
+        headers = [
+            (name, f"{value}; Secure")
+            if name.lower() == "set-cookie" and "; secure" not in value.lower()
+            else (name, value)
+            for name, value in headers
+        ]
+    return line, headers, body
 
 
 @provider

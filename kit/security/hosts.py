@@ -26,8 +26,8 @@ _USUAL = {"http": ":80", "https": ":443"}
 def host_check(options: SecurityOptions) -> Check:
     """Return a function that raises 400 for a request whose Host is malformed or not allowed.
 
-    Without a Host (HTTP/1.0) the name of the server counts. Hosts that were found good are
-    remembered, as the client wrote them.
+    Without a Host (HTTP/1.0) the name of the server counts. A target that is a whole URL has to
+    name the same host. Hosts that were found good are remembered, as the client wrote them.
     """
     exact = {host for host in options.hosts if not host.startswith((".", "*"))}
     exact |= {host[1:] for host in options.hosts if host.startswith(".")}
@@ -37,6 +37,10 @@ def host_check(options: SecurityOptions) -> Check:
 
     def check(environ: Environ) -> None:
         host = environ.get("HTTP_HOST")
+        target = environ.get("RAW_URI") or environ.get("REQUEST_URI") or "/"
+        if target[0] != "/" and _names_another(target, host):
+            logs.event("host_ambiguous", environ, host=host, target=target)
+            raise BadRequest("The request names two hosts.")
         if host in good:
             return
         if host is None:
@@ -54,6 +58,12 @@ def host_check(options: SecurityOptions) -> Check:
             good[host] = True
 
     return check
+
+
+def _names_another(target: str, host: str | None) -> bool:
+    """Whether the target of a request is the URL of another host (RFC 9112, section 3.2.2)."""
+    _, found, rest = target.partition("://")
+    return bool(found) and rest.partition("/")[0].lower() != (host or "").lower()
 
 
 def own_origin(environ: Mapping[str, Any]) -> str:

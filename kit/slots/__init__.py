@@ -5,8 +5,33 @@ Each module is an ordinary plug-in, and declares its slot with the hook that any
 
 from __future__ import annotations
 
-from kit.slots import formats, persistence, routing, sessions, templating
+from kit.slots import (
+    formats,
+    identity,
+    mail,
+    passwords,
+    persistence,
+    rates,
+    routing,
+    sessions,
+    templating,
+    tokens,
+    validation,
+)
 
 SHIPPED = tuple(
-    (module.__name__, module) for module in (routing, templating, formats, persistence, sessions)
+    (module.__name__, module)
+    for module in (
+        routing,
+        templating,
+        formats,
+        validation,
+        persistence,
+        sessions,
+        passwords,
+        tokens,
+        rates,
+        mail,
+        identity,
+    )
 )

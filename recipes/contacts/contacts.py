@@ -12,19 +12,20 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated
 
-from kit import App, Meta, Response, redirect
+from kit import App, Data, Form, Meta, Response, Widget, redirect
 
 FOLDER = Path(__file__).parent
-LONGEST = {"first_name": 100, "last_name": 100, "phone_number": 32}
 TWIML = """<?xml version="1.0" encoding="UTF-8"?>
 <Response><Dial><Conference>pycontacts</Conference></Dial></Response>
 """
 EXPLAINED = {
     400: "The browser sent something that could not be understood.",
+    403: "This came from another site, or from a page that is out of date. Please load it again.",
     404: "There is nothing at this address. Perhaps the contact was deleted.",
     405: "This address cannot be used in that way.",
     409: "Somebody changed the same thing at the same moment. Please try again.",
     413: "That was more than fits into an address book.",
+    415: "The address book cannot read that kind of thing.",
     500: "Something went wrong on our side. It has been noted down.",
     503: "The address book is closed for a moment. Please try again soon.",
 }
@@ -36,9 +37,11 @@ app = App(FOLDER / "kit.toml")
 class Contact:
     """A person to call."""
 
-    first_name: Annotated[str, Meta(max_length=LONGEST["first_name"])]
-    last_name: Annotated[str, Meta(max_length=LONGEST["last_name"])]
-    phone_number: Annotated[str, Meta(max_length=LONGEST["phone_number"])]
+    first_name: Annotated[str, Meta(min_length=1, max_length=100, title="First Name")]
+    last_name: Annotated[str, Meta(min_length=1, max_length=100, title="Last Name")]
+    phone_number: Annotated[
+        str, Meta(min_length=1, max_length=32, title="Phone Number"), Widget("tel")
+    ]
     id: int | None = None
 
     @property
@@ -74,50 +77,18 @@ def telephone(store):
     return Telephone(store)
 
 
-@app.provider
-def page(session, store, render):
-    """Render the page with all contacts; the form shows `values`, and `errors` beside them."""
-
-    def show(values=None, errors=None):
-        return render(
-            "contacts.html",
-            contacts=store.find(Contact, order_by="id"),
-            messages=[message for _, message in session.flashes()],
-            values=values or dict.fromkeys(LONGEST, ""),
-            errors=errors or {},
-        )
-
-    return show
-
-
 @app.get("/")
-def index(page):
-    return page()
+def index(form: Form[Contact], session, store):
+    """Show all contacts, as a page with a form, or as data to those who ask for it."""
+    contacts = store.find(Contact, order_by="id")
+    return Data({"contacts": contacts}, "contacts.html", form=form, flashes=session.flashes)
 
 
-@app.post("/")
-def add(request, session, store, page):
-    values = {name: request.form.get(name, "") for name in LONGEST}
-    errors = find_errors(values)
-    if errors:
-        return page(values, errors), 422
-    contact = store.add(Contact(**{name: value.strip() for name, value in values.items()}))
+@app.post("/", again=index)
+def add(form: Form[Contact], session, store):
+    contact = store.add(form.value)
     session.flash(f"Saved {contact.name}.")
     return redirect("/")
-
-
-def find_errors(values):
-    """Return what is wrong with the values of the form, by field; empty if all is well."""
-    errors = {}
-    for name, longest in LONGEST.items():
-        value = values[name].strip()
-        if not value:
-            errors[name] = "This field is required."
-        elif len(value) > longest:
-            errors[name] = f"Please use at most {longest} characters; these are {len(value)}."
-        elif "\0" in value:
-            errors[name] = "This has a character that cannot be stored."
-    return errors
 
 
 @app.post("/delete-contact/<int:id>")

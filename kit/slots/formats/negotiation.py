@@ -9,7 +9,7 @@ in that header is as if it were not there.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache, partial
 from hashlib import blake2b
 from itertools import chain, islice
@@ -84,13 +84,16 @@ class _Range(NamedTuple):
         return 2 if self.main == offer.main else int(self.main == "*")
 
 
+_ANY = _Range("*", "*", frozenset(), 1.0)
+
+
 def media_range(text: str) -> _Range | None:
     """Read one media type or range; return None where it is malformed."""
     name, *rest = [part.strip() for part in _PART.findall(text)] or [""]
     found = _TYPE.fullmatch("*/*" if name == "*" else name.lower())
     if not found or (found[1] == "*" and found[2] != "*"):
         return None
-    parameters = []
+    parameters: list[tuple[str, str]] = []
     for part in rest:
         key, _, value = part.partition("=")
         key, value = key.strip().lower(), value.strip().strip('"').lower()
@@ -106,21 +109,22 @@ def media_range(text: str) -> _Range | None:
 def acceptable(accept: str, offers: Offers) -> Offers:
     """Return those of `offers` that the header Accept takes, the best first, each format once."""
     asked = _ELEMENT.findall(accept) if len(accept) <= LONGEST else []
-    ranges = [one for element in asked if (one := media_range(element))]
-    weighed: list[tuple[float, str, str]] = []
-    for name, label in offers:
-        offer = media_range(label)
-        if not ranges:
-            weighed.append((1.0, name, label))
-        elif offer:
-            level, weight = max((one.covers(offer), one.weight) for one in ranges)
-            if level and weight:
-                weighed.append((weight, name, label))
-    weighed.sort(key=lambda one: -one[0])
+    ranges = [one for element in asked if (one := media_range(element))] or [_ANY]
+    weights = {offer: _weight(offer[1], ranges) for offer in offers}
     best: dict[str, str] = {}
-    for _, name, label in weighed:
-        best.setdefault(name, label)
+    for name, label in sorted(weights, key=lambda offer: -weights[offer]):
+        if weights[name, label]:
+            best.setdefault(name, label)
     return tuple(best.items())
+
+
+def _weight(label: str, ranges: Iterable[_Range]) -> float:
+    """Return the weight that the most specific range gives a media type; 0 if none covers it."""
+    offer = media_range(label)
+    if offer is None:
+        return 0
+    level, weight = max((one.covers(offer), one.weight) for one in ranges)
+    return weight if level else 0
 
 
 def entity_tag(body: bytes) -> str:
@@ -155,9 +159,9 @@ class Negotiator:
         if len(formats) == 1 and not (options.etag or options.suffix or options.parameter):
             self.data = self._only(*formats.values())
 
-    def _only(self, format: Format) -> Callable[[Environ, Any], Made]:
+    def _only(self, one: Format) -> Callable[[Environ, Any], Made]:
         """Return what makes answers where there is nothing to choose but one format."""
-        choose, dump, general = self._choose, format.dump, self._data
+        choose, dump, general = self._choose, one.dump, self._data
 
         def data(environ: Environ, result: Any) -> Made:
             if type(result) is Data or not (chosen := choose(environ.get("HTTP_ACCEPT", ""))):
@@ -246,29 +250,26 @@ class Negotiator:
         if media is None or any(key == "charset" for key, _ in media.parameters):
             return None
         _, _, syntax = media.sub.rpartition("+")
-        for format in self.formats.values():
-            if getattr(format, "loads", True) and (
-                f"{media.main}/{media.sub}" in map(_essence, format.media_types)
-                or ("+" in media.sub and syntax == format.suffix)
-            ):
-                return format
+        for one in self.formats.values():
+            named = f"{media.main}/{media.sub}" in map(_essence, one.media_types)
+            if _loads(one) and (named or ("+" in media.sub and syntax == one.suffix)):
+                return one
         return None
 
     @property
     def readable(self) -> list[str]:
         """The media types of all formats that can read, one for each."""
-        able = [one for one in self.formats.values() if getattr(one, "loads", True)]
-        return [_essence(one.media_types[0]) for one in able]
+        return [_essence(one.media_types[0]) for one in self.formats.values() if _loads(one)]
 
     def read(self, content_type: str, body: bytes) -> Any:
         """Return the data of a body; raise 415 for a type that is not read, 400 if malformed."""
-        format = self.reader(content_type)
-        if format is None:
+        by = self.reader(content_type)
+        if by is None:
             raise UnsupportedMediaType(f"Send one of: {listing(self.readable)}.")
         try:
-            return format.load(body)
+            return by.load(body)
         except ValueError as error:
-            kind = _essence(format.media_types[0])
+            kind = _essence(by.media_types[0])
             raise BadRequest(f"The body is not valid {kind}: {error}") from error
 
 
@@ -292,13 +293,13 @@ class _Rows:
             self._items.close()
 
 
-def _body(format: Format, data: Data, rows: _Rows | None) -> bytes | Iterator[bytes]:
-    if _pages(format):
-        return format.dump(data)
+def _body(by: Format, data: Data, rows: _Rows | None) -> bytes | Iterator[bytes]:
+    if _pages(by):
+        return by.dump(data)
     if rows is None:
-        return format.dump(data.value)
-    format.dump(rows.first)  # it is told before the status goes out if rows are not supported
-    return _closing(format.stream(rows), rows)
+        return by.dump(data.value)
+    by.dump(rows.first)  # tells whether such rows are supported before the status goes out
+    return _closing(by.stream(rows), rows)
 
 
 def _closing(chunks: Iterator[bytes], rows: _Rows) -> Iterator[bytes]:
@@ -308,8 +309,12 @@ def _closing(chunks: Iterator[bytes], rows: _Rows) -> Iterator[bytes]:
         rows.close()
 
 
-def _pages(format: Format) -> bool:
-    return bool(getattr(format, "pages", False))
+def _pages(one: Format) -> bool:
+    return bool(getattr(one, "pages", False))
+
+
+def _loads(one: Format) -> bool:
+    return bool(getattr(one, "loads", True))
 
 
 def _essence(media_type: str) -> str:

@@ -17,7 +17,7 @@ CHUNK = 16 * 1024
 """The size in bytes that the chunks of a streamed body have, or little more."""
 
 
-class Unsupported(TypeError):
+class Unsupported(TypeError):  # noqa: N818 - it is no failure: another format is tried
     """Data that has no form in a format: the next one that the client accepts is tried."""
 
 

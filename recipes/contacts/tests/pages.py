@@ -59,13 +59,19 @@ class Page:
     @property
     def values(self) -> dict[str, str]:
         """The values in the form, in the order of its fields."""
-        return {item.get("name"): item.get("value") for item in self.all("input")}
+        shown = [item for item in self.all("input") if item.get("type") != "hidden"]
+        return {item.get("name"): item.get("value") for item in shown}
+
+    @property
+    def token(self) -> str:
+        """The token that shows that a form comes from this site."""
+        return self.all("input[@name='csrf_token']")[0].get("value")
 
     @property
     def errors(self) -> dict[str, str]:
         """The messages beside the fields of the form, by field."""
         return {
-            item.get("name"): text(self.one(f"p[@id='{item.get('aria-describedby')}']"))
+            item.get("name"): text(self.one(f"ul[@id='{item.get('aria-describedby')}']"))
             for item in self.all("input[@aria-describedby]")
         }
 

@@ -83,7 +83,7 @@ def test_a_row_shows_the_fields_and_two_controls(client, ada):
         f"/delete-contact/{ada.id}",
     ]
     assert [call[0].get(name) for name in ("method", "action")] == ["post", f"/call/{ada.id}"]
-    assert text(call[0][0]) == "Call now!"
+    assert text(call[0].find("button")) == "Call now!"
 
 
 def test_the_form(client):
@@ -97,7 +97,8 @@ def test_the_form(client):
         "last_name": "Last Name",
         "phone_number": "Phone Number",
     }
-    assert {item.get("id") for item in form.iter("input")} == set(labels)
+    visible = [item for item in form.iter("input") if item.get("type") != "hidden"]
+    assert {item.get("id") for item in visible} == set(labels)
     assert [text(button) for button in form.iter("button")] == ["Save"]
 
 
@@ -247,6 +248,82 @@ def test_a_malformed_or_huge_form_stores_nothing(client, stored, body, status):
     assert stored(Contact) == []
 
 
+# As data
+
+
+def test_the_list_comes_as_json_to_those_who_ask_for_it(client, ada):
+    response = client.get("/", headers={"Accept": "application/json"})
+    assert response.headers["Content-Type"] == "application/json"
+    assert response.json == {"contacts": [{**ADA, "id": ada.id}]}
+    assert "Accept" in response.headers["Vary"]
+
+
+def test_the_list_comes_as_xml_to_those_who_ask_for_it(client, ada):
+    response = client.get("/", headers={"Accept": "application/xml"})
+    assert response.mimetype == "application/xml"
+    (contact,) = ElementTree.fromstring(response.data).find("contacts")
+    assert {item.tag: item.text for item in contact} == {**ADA, "id": str(ada.id)}
+
+
+def test_a_message_waits_for_a_page(client, ada):
+    client.get("/", headers={"Accept": "application/json"})
+    assert page(client).messages == ["Saved Ada Lovelace."]
+
+
+def test_a_form_that_there_is_not_is_406(client):
+    assert client.get("/", headers={"Accept": "image/png"}).status_code == 406
+
+
+def test_a_contact_may_come_as_json(client, stored):
+    assert_redirects_home(client.post("/", json=ADA))
+    refused = client.post("/", json={name: ADA[name] for name in ("first_name", "phone_number")})
+    assert (refused.status_code, refused.mimetype) == (422, "application/problem+json")
+    assert [(e["field"], e["message"]) for e in refused.json["errors"]] == [("last_name", REQUIRED)]
+    assert [contact.name for contact in stored(Contact)] == ["Ada Lovelace"]
+
+
+# Forgery
+
+
+@pytest.fixture
+def strict(app, client):
+    """A browser of which forms are asked for their token."""
+    return browser(app, csrf=True)
+
+
+def test_one_token_is_good_for_every_form_of_a_visitor(strict, stored):
+    token = {"csrf_token": page(strict).token}
+    assert_redirects_home(strict.post("/", data={**ADA, **token}))
+    number = stored(Contact)[0].id
+    assert_redirects_home(strict.post(f"/call/{number}", data=token))
+    assert_redirects_home(strict.post(f"/delete-contact/{number}", data=token))
+
+
+@pytest.mark.parametrize("token", [None, "", "x" * 88])
+def test_a_form_without_its_token_changes_nothing(strict, stored, token):
+    page(strict)
+    response = strict.post("/", data=ADA if token is None else {**ADA, "csrf_token": token})
+    assert response.status_code == 403
+    assert text(Page(response).one("h1")) == "Forbidden"
+    assert stored(Contact) == []
+
+
+def test_the_token_of_another_visitor_is_no_good(app, strict, stored):
+    token = page(browser(app)).token
+    page(strict)
+    assert strict.post("/", data={**ADA, "csrf_token": token}).status_code == 403
+    assert stored(Contact) == []
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}]
+)
+def test_the_page_of_another_site_changes_nothing(strict, stored, headers):
+    data = {**ADA, "csrf_token": page(strict).token}
+    assert strict.post("/", data=data, headers=headers).status_code == 403
+    assert stored(Contact) == []
+
+
 # Deleting
 
 
@@ -384,10 +461,11 @@ def test_errors_are_shown_in_the_dress_of_the_page(client):
 
 
 def test_a_failure_is_shown_without_its_details(app, client, caplog):
-    def broken():
-        raise RuntimeError("the password is swordfish")
+    class Broken:
+        def find(self, *_, **__):
+            raise RuntimeError("the password is swordfish")
 
-    with app.override(page=broken):
+    with app.override(store=Broken()):
         response = client.get("/")
     assert response.status_code == 500
     assert text(Page(response).one("h1")) == "Internal Server Error"
@@ -415,10 +493,10 @@ def test_the_stylesheet_is_sent_once(client):
 # Messages
 
 
-def test_a_visitor_who_did_nothing_gets_no_cookie(client):
-    for path in ("/", "/nope", "/style.css", "/conference-twiml"):
+def test_a_visitor_who_sees_no_form_gets_no_cookie(client):
+    for path in ("/nope", "/style.css", "/conference-twiml"):
         assert "Set-Cookie" not in client.get(path).headers
-    assert "Set-Cookie" not in client.post("/", data={}).headers
+    assert "Set-Cookie" not in client.get("/", headers={"Accept": "application/json"}).headers
 
 
 def test_each_message_is_shown_once(client, stored):

@@ -1,0 +1,204 @@
+"""Pydantic as the component of the slot validation."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any, get_args
+
+import pydantic
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from kit.slots.persistence.records import KINDS, NAMES
+from kit.slots.validation import (
+    Checked,
+    DataclassSchema,
+    Failure,
+    Field,
+    Judge,
+    Schema,
+    ValidationOptions,
+)
+from kit.slots.validation.fields import CONTAINERS, NOTHING, Reading, is_marked_private
+from kit.slots.validation.schemas import broken, has_limits, in_order
+from kit.slots.validation.text import prepared
+
+_TYPES = {name: cls for cls, name in KINDS.items()}
+_CODES = {
+    "missing": "missing",
+    "extra_forbidden": "unknown",
+    "string": "not_text",
+    "int": "not_integer",
+    "float": "not_number",
+    "finite": "not_number",
+    "decimal": "not_decimal",
+    "bool": "not_boolean",
+    "bytes": "not_bytes",
+    "date": "not_date",
+    "time": "not_time",
+    "datetime": "not_datetime",
+    "timezone": "no_zone",
+    "uuid": "not_uuid",
+    "enum": "not_choice",
+    "literal": "not_choice",
+    "list": "not_list",
+    "tuple": "not_list",
+    "set": "not_list",
+    "frozen": "not_list",
+    "model": "not_object",
+    "dict": "not_object",
+    "dataclass": "not_object",
+}
+"""Codes by the type of an error of Pydantic, or by its first word."""
+
+
+class PydanticValidation:
+    """Input checked by Pydantic. A schema is a dataclass, a model, or a list of one.
+
+    A model means all that it means to Pydantic, its own validators included.
+    """
+
+    def __init__(self, options: ValidationOptions) -> None:
+        self._options = options
+
+    def schema(self, cls: Any) -> Schema:
+        """Return the schema of a dataclass or model; raise TypeError where `cls` is neither."""
+        if any(map(_is_model, (cls, *get_args(cls)))):
+            return ModelSchema(cls, self._options)
+        return DataclassSchema(cls, _judge, self._options)
+
+
+def _is_model(cls: Any) -> bool:
+    return isinstance(cls, type) and issubclass(cls, pydantic.BaseModel)
+
+
+def _judge(root: Field) -> Judge:
+    """Return what lets Pydantic look at the values of those fields that have limits."""
+    validate = pydantic.TypeAdapter(_type(root)).validate_python
+
+    def judge(values: Any) -> Iterable[Failure]:
+        try:
+            validate(values)
+        except pydantic.ValidationError as error:
+            return filter(None, map(_broken, error.errors(include_url=False)))
+        return ()
+
+    return judge
+
+
+def _type(field: Field) -> Any:
+    if not has_limits(field):
+        return Any
+    if field.kind == "object":
+        members: dict[str, Any] = {f.name: (_type(f), None) for f in field.fields if has_limits(f)}
+        config = pydantic.ConfigDict(strict=True, regex_engine="python-re")
+        kind: Any = pydantic.create_model(field.cls.__name__, __config__=config, **members)
+    else:
+        kind = field.cls[_type(field.item), *_rest(field)] if field.item else _TYPES[field.kind]
+    return Annotated[kind, pydantic.Field(**field.judged)] | None
+
+
+def _rest(field: Field) -> tuple[Any, ...]:
+    return (...,) if field.cls is tuple else ()
+
+
+def _broken(error: Mapping[str, Any]) -> Failure | None:
+    """Return the failure for a limit that is not kept; None for errors of another sort."""
+    for name, bound in error.get("ctx", {}).items():
+        if name in NAMES:
+            of_list = str(error["type"]).startswith("too_")
+            return broken(_path(error["loc"]), name, bound, of_list=of_list)
+    return None
+
+
+def _path(parts: Iterable[object]) -> str:
+    return ".".join(map(str, parts))
+
+
+class ModelSchema:
+    """The schema of a Pydantic model, or of a list of models."""
+
+    def __init__(self, cls: Any, options: ValidationOptions) -> None:
+        reading = Reading(_described, lenient=True)
+        self._root = reading.field("", cls)
+        if reading.mistakes:
+            raise TypeError("; ".join(reading.mistakes))
+        self.fields = self._root.fields or (self._root,)
+        self._cls = cls
+        self._adapter = pydantic.TypeAdapter(cls)
+        self._refuse = options.unknown == "refuse"
+
+    def check(self, data: Any, *, text: bool) -> Checked:
+        """Return the model made of `data`, or all that is wrong with it."""
+        raw, failures = prepared(data, self._root, text=text, refuse=self._refuse)
+        if raw is NOTHING:
+            return Checked(None, {}, failures)
+        known = {failure.field for failure in failures}
+        try:
+            value = self._adapter.validate_python(raw)
+        except pydantic.ValidationError as error:
+            found = map(self._failure, error.errors(include_url=False))
+            failures += [failure for failure in found if failure.field not in known]
+        if failures:
+            return Checked(None, {}, in_order(failures, self.fields))
+        if self._root.kind == "list":
+            return Checked(value, {"": value})
+        return Checked(value, {name: getattr(value, name) for name in type(value).model_fields})
+
+    def _failure(self, error: Mapping[str, Any]) -> Failure:
+        path, kind, found = _path(error["loc"]), error["type"], error.get("ctx", {})
+        if failure := _broken(error):
+            return failure
+        if kind == "decimal_max_places":
+            return Failure(path, "too_many_places", {"limit": found["decimal_places"]})
+        code = _CODES.get(kind) or _CODES.get(kind.partition("_")[0], "invalid")
+        if code == "invalid" or "decimal_" in kind.removeprefix("decimal_parsing"):
+            return Failure(path, "invalid", {"message": str(found.get("error", error["msg"]))})
+        if code == "not_choice":
+            return Failure(path, code, {"choices": found["expected"].replace("'", "")})
+        return Failure(path, code)
+
+    def make(self, values: Mapping[str, Any]) -> Any:
+        """Return a model of these values; raise ValueError where it rejects them."""
+        return self._cls(**values)
+
+    def json_schema(self) -> dict[str, Any]:
+        """Return the JSON Schema that Pydantic has for the model."""
+        return self._adapter.json_schema()
+
+
+def _described(cls: Any) -> Sequence[Field] | None:
+    """Return the fields of a model; None for any other class."""
+    if not _is_model(cls):
+        return None
+    public = {n: i for n, i in cls.model_fields.items() if not is_marked_private(i.metadata)}
+    lacking = [n for n, i in cls.model_fields.items() if n not in public and i.is_required()]
+    if lacking:
+        raise TypeError(f"{cls.__name__}.{lacking[0]} is private: give it a default")
+    reading = Reading(_described, lenient=True)
+    found = [_field(reading, name, info) for name, info in public.items()]
+    if reading.mistakes:
+        raise TypeError("; ".join(reading.mistakes))
+    return found
+
+
+def _field(reading: Reading, name: str, info: FieldInfo) -> Field:
+    alias = info.validation_alias if isinstance(info.validation_alias, str) else info.alias
+    limits = {
+        limit: value
+        for marker in info.metadata
+        for limit in NAMES
+        if isinstance(value := getattr(marker, limit, None), (int, float, str))
+    }
+    hint: Any = Annotated[info.annotation, *info.metadata] if info.metadata else info.annotation
+    field = reading.field(
+        alias or name,
+        hint,
+        default=NOTHING if info.default is PydanticUndefined else info.default,
+        make_default=info.default_factory,
+        required=info.is_required(),
+        limits=limits,
+    )
+    about = {"label": info.title, "help": info.description}
+    return dataclasses.replace(field, **{name: said for name, said in about.items() if said})

@@ -1,0 +1,192 @@
+"""Mail: a component delivers messages; what handlers send goes out when all is committed."""
+
+from __future__ import annotations
+
+import logging
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from email import policy
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.utils import localtime, make_msgid
+from typing import Protocol
+
+from werkzeug.datastructures import Headers
+
+from kit.components import Slot
+from kit.errors import InvalidValue, KitError
+from kit.plugins import hookimpl
+from kit.providers import provider
+
+logger = logging.getLogger("kit")
+
+POLICY = policy.SMTP.clone(cte_type="7bit")
+"""How messages are written: lines end in CR LF, and all is ASCII, which any server passes on."""
+
+_LOCAL = re.compile(r"[^\s\"(),:;<>@[\\\]]{1,64}")
+_LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
+_DIFFERING = re.compile("[\xdf\u1e9e\u03c2\u200c\u200d]")  # IDNA 2003 would make ss of \xdf
+_NAMED = re.compile(r'\s*"?([^"<>]*?)"?\s*<([^<>]+)>\s*')
+
+
+@dataclass(frozen=True, kw_only=True)
+class MailOptions:
+    """Options that mean the same for every way of delivery.
+
+    `sender` is whom messages come from: ``"shop@example.org"`` or ``"Shop <shop@example.org>"``.
+    """
+
+    sender: str
+
+    def __post_init__(self) -> None:
+        try:
+            address(self.sender)
+        except InvalidValue as error:
+            raise ValueError(f"sender: {error}") from error
+
+
+class Mail(Protocol):
+    """A way of delivery. Threads share one component.
+
+    The factory names ``options``. A component that cannot do everything says so in ``lacks``. A
+    ``close`` method is called when the application stops.
+    """
+
+    def send(self, message: EmailMessage) -> None:
+        """Deliver `message` to all whom it is addressed to, before this returns.
+
+        Raises `kit.errors.Unavailable` where that may succeed later, `kit.errors.InvalidValue`
+        where the address of a recipient is refused for good, and `kit.errors.KitError` for a
+        mistake in the configuration. The message stays as it is.
+        """
+        ...
+
+
+def address(given: str | Address) -> Address:
+    """Return the one address that `given` is: ``ada@example.org`` or ``Ada <ada@example.org>``.
+
+    A domain may have letters beyond ASCII, and goes out as IDNA has it. Raises InvalidValue for
+    what is no address, and for several.
+    """
+    if isinstance(given, Address):
+        name, local, domain = given.display_name, given.username, given.domain
+    else:
+        found = _NAMED.fullmatch(given)
+        name, plain = (found[1], found[2]) if found else ("", given)
+        local, _, domain = plain.strip().rpartition("@")
+    dots = local.startswith(".") or local.endswith(".") or ".." in local
+    if not _LOCAL.fullmatch(local) or dots or _unprintable(f"{name}{local}"):
+        shown = str(given)
+        raise InvalidValue(f"{shown!r} is no address for mail: write one, as ada@example.org")
+    return Address(name, local, _ascii_domain(domain))
+
+
+def _ascii_domain(domain: str) -> str:
+    if _DIFFERING.search(domain):
+        raise InvalidValue(
+            f"{domain!r} has letters that versions of IDNA read differently: write it with xn--"
+        )
+    try:
+        name = domain.encode("idna").decode()
+    except UnicodeError:
+        name = ""
+    if len(name) > 253 or not all(map(_LABEL.fullmatch, name.split("."))):
+        raise InvalidValue(f"{domain!r} is no domain for mail")
+    return name
+
+
+def _unprintable(text: str) -> bool:
+    """Say whether a text for one line holds controls, line separators or half characters."""
+    return any(unicodedata.category(one) in ("Cc", "Cs", "Zl", "Zp") for one in text)
+
+
+class Outbox:
+    """What a request sends: delivered when all that it stored is committed, dropped when it failed.
+
+    Handlers get one by naming ``outbox``.
+    """
+
+    def __init__(self, sender: str) -> None:
+        self._sender = address(sender)
+        self._messages: list[EmailMessage] = []
+        self._open = True
+
+    def send(
+        self,
+        *,
+        to: str | Address | Iterable[str | Address],
+        subject: str,
+        text: str,
+        html: str = "",
+    ) -> EmailMessage:
+        """Make a message, put it into the outbox, and return it, for example to attach files.
+
+        `to` is one address or several, which see each other; a str is one address, with or
+        without a name. With `html`, readers show that, or else `text`. Raises InvalidValue for
+        an address that is none, and for a line break in `subject`.
+        """
+        if not self._open:
+            raise RuntimeError("the outbox has gone out: send before the response is streamed")
+        several = [to] if isinstance(to, (str, Address)) else list(to)
+        if not several:
+            raise InvalidValue("a message needs somebody to go to")
+        if _unprintable(subject):
+            raise InvalidValue("the subject of a message is one line of printable characters")
+        message = EmailMessage(POLICY)
+        message["From"] = self._sender
+        message["To"] = [address(one) for one in several]
+        message["Subject"] = subject
+        message["Date"] = localtime()
+        message["Message-ID"] = make_msgid(domain=self._sender.domain)
+        try:
+            message.set_content(text)
+            if html:
+                message.add_alternative(html, subtype="html")
+        except UnicodeEncodeError as error:
+            raise InvalidValue(f"a message cannot hold half a character: {error}") from error
+        self._messages.append(message)
+        return message
+
+    def deliver(self, mail: Mail) -> None:
+        """Deliver all messages, each for itself. What fails is logged: the rest is done by now."""
+        self._open = False
+        for message in self._messages:
+            try:
+                mail.send(message)
+            except Exception as error:
+                logger.error(
+                    "the message %s was not delivered: %s: %s",
+                    message["Message-ID"],
+                    type(error).__name__,
+                    error,
+                    exc_info=None if isinstance(error, KitError) else error,
+                )
+
+
+@provider
+def outbox(mail: Mail, mail_options: MailOptions, response_headers: Headers) -> Iterator[Outbox]:
+    """Send messages, when the unit of work is committed; see `Outbox`."""
+    # It names response_headers to be closed last, after the unit of work.
+    outbox = Outbox(mail_options.sender)
+    yield outbox
+    outbox.deliver(mail)
+
+
+slot = Slot(
+    name="mail",
+    protocol=Mail,
+    options=MailOptions,
+    providers=(outbox,),
+    contract="kit.contracts.mail:MailContract",
+)
+
+
+kit_after = ("kit.slots.rates",)
+
+
+@hookimpl
+def kit_slots() -> list[Slot]:
+    """Declare the slot ``mail``."""
+    return [slot]
