@@ -24,6 +24,7 @@ from kit.errors import (
     Unauthorized,
     Unavailable,
 )
+from kit.files import send_file
 from kit.patterns import Converter, Native
 from kit.plugins import hookimpl
 from kit.providers import provider
@@ -83,4 +84,5 @@ __all__ = [
     "hookimpl",
     "provider",
     "redirect",
+    "send_file",
 ]

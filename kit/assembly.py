@@ -58,10 +58,9 @@ class AppOptions:
 class Limits:
     """The table ``[limits]``: what a request may bring; more is answered with 413.
 
-    `body` is the size of a whole body, `field` of one text field of a form and of a name, `fields`
-    the number of fields, `files` that of files, `part_headers` the size of the headers of one part
-    of a multipart form, `query` the number of values in the query, `depth` how deep JSON and
-    other data may be nested.
+    `body` is the size of a whole body, `field` of one text field of a form, `fields` the number of
+    fields, `files` that of files, `part_headers` the size of the headers of one part of a multipart
+    form, `query` the number of values in the query.
     """
 
     body: Size = _BODY
@@ -70,7 +69,6 @@ class Limits:
     files: int = 100
     part_headers: Size = _PART_HEADERS
     query: int = 1000
-    depth: int = 64
 
 
 @dataclass(frozen=True)

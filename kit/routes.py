@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypedDict, TypeVar, Unpack
 
+from kit.files import static
 from kit.patterns import Native
 from kit.providers import place
 
@@ -134,6 +136,22 @@ class Routes:
     def delete(self, pattern: str | Native, **options: Unpack[RouteOptions]) -> Callable[[F], F]:
         """Declare a handler for DELETE."""
         return self.route(pattern, ("DELETE",), **options)
+
+    def static(
+        self,
+        prefix: str,
+        folder: str | os.PathLike[str],
+        *,
+        types: Mapping[str, str] | None = None,
+        **options: Unpack[RouteOptions],
+    ) -> None:
+        """Serve the files of a folder below `prefix`, as `kit.files.static` does.
+
+        The route is called ``static`` unless it is given a name:
+        ``url_for("static", path="style.css")``. Raises ValueError where there is no such folder.
+        """
+        options.setdefault("name", "static")
+        self.get(f"{prefix}/<path:path>", **options)(static(folder, types=types))
 
     def include(self, other: Routes) -> None:
         """Take over the routes of another group, below this one's prefix, name and guards."""

@@ -152,7 +152,7 @@ def test_something_else_in_the_place_of_a_table_is_an_error(problems, text, foun
         (
             "[limits]\nbdy = 1\n",
             "kit.toml:2: [limits] bdy: unknown key. Did you mean 'body'?\n"
-            "    Allowed: body, depth, field, fields, files, part_headers, query.",
+            "    Allowed: body, field, fields, files, part_headers, query.",
         ),
         (
             '[templating]\nuse = "mako"\nfoldr = "x"\nfolder = "."\n',

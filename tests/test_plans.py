@@ -679,7 +679,7 @@ def test_a_limit_that_there_is_not_and_a_wrong_size_are_errors():
     found = problems(app)
     assert found[0] == (
         f"{line(post)}: there is no limit 'bdy'. Did you mean 'body'?\n    Limits are: body,"
-        " depth, field, fields, files, part_headers, query."
+        " field, fields, files, part_headers, query."
     )
     assert "the limit body = 'many'" in found[1]
 

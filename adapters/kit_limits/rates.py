@@ -45,7 +45,10 @@ class _Window:
 class MemoryRates:
     """Counts in this process, for itself and until it ends: for one process, and for tests."""
 
-    lacks: ClassVar = {"sharing": "each process counts for itself, and from 0 when it starts"}
+    lacks: ClassVar = {
+        "sharing": "each process counts for itself, and from 0 when it starts",
+        "outages": "its memory is there as long as it is",
+    }
 
     def __init__(self, options: RatesOptions) -> None:
         self._storage = MemoryStorage()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, get_args
 
@@ -26,12 +25,17 @@ from kit.slots.validation.text import prepared
 
 _TYPES = {name: cls for cls, name in KINDS.items()}
 _CODES = {
+    **dict.fromkeys(("list", "tuple", "set", "frozen"), "not_list"),
+    **dict.fromkeys(("model", "dict", "dataclass"), "not_object"),
+    **dict.fromkeys(("enum", "literal"), "not_choice"),
+    **dict.fromkeys(("float", "finite"), "not_number"),
+    **dict.fromkeys(("date_past", "date_future", "datetime_past", "datetime_future"), "invalid"),
+    **dict.fromkeys(("time_delta_type", "time_delta_parsing"), "invalid"),
+    **dict.fromkeys(("decimal_max_digits", "decimal_whole_digits"), "invalid"),
     "missing": "missing",
     "extra_forbidden": "unknown",
     "string": "not_text",
     "int": "not_integer",
-    "float": "not_number",
-    "finite": "not_number",
     "decimal": "not_decimal",
     "bool": "not_boolean",
     "bytes": "not_bytes",
@@ -40,15 +44,6 @@ _CODES = {
     "datetime": "not_datetime",
     "timezone": "no_zone",
     "uuid": "not_uuid",
-    "enum": "not_choice",
-    "literal": "not_choice",
-    "list": "not_list",
-    "tuple": "not_list",
-    "set": "not_list",
-    "frozen": "not_list",
-    "model": "not_object",
-    "dict": "not_object",
-    "dataclass": "not_object",
 }
 """Codes by the type of an error of Pydantic, or by its first word."""
 
@@ -120,7 +115,7 @@ class ModelSchema:
     """The schema of a Pydantic model, or of a list of models."""
 
     def __init__(self, cls: Any, options: ValidationOptions) -> None:
-        reading = Reading(_described, lenient=True)
+        reading = Reading(_described)
         self._root = reading.field("", cls)
         if reading.mistakes:
             raise TypeError("; ".join(reading.mistakes))
@@ -128,6 +123,7 @@ class ModelSchema:
         self._cls = cls
         self._adapter = pydantic.TypeAdapter(cls)
         self._refuse = options.unknown == "refuse"
+        self._names = [] if self._root.kind == "list" else [*_public(cls)]
 
     def check(self, data: Any, *, text: bool) -> Checked:
         """Return the model made of `data`, or all that is wrong with it."""
@@ -138,49 +134,51 @@ class ModelSchema:
         try:
             value = self._adapter.validate_python(raw)
         except pydantic.ValidationError as error:
-            found = map(self._failure, error.errors(include_url=False))
+            found = map(_failure, error.errors(include_url=False))
             failures += [failure for failure in found if failure.field not in known]
         if failures:
             return Checked(None, {}, in_order(failures, self.fields))
-        if self._root.kind == "list":
-            return Checked(value, {"": value})
-        return Checked(value, {name: getattr(value, name) for name in type(value).model_fields})
-
-    def _failure(self, error: Mapping[str, Any]) -> Failure:
-        path, kind, found = _path(error["loc"]), error["type"], error.get("ctx", {})
-        if failure := _broken(error):
-            return failure
-        if kind == "decimal_max_places":
-            return Failure(path, "too_many_places", {"limit": found["decimal_places"]})
-        code = _CODES.get(kind) or _CODES.get(kind.partition("_")[0], "invalid")
-        if code == "invalid" or "decimal_" in kind.removeprefix("decimal_parsing"):
-            return Failure(path, "invalid", {"message": str(found.get("error", error["msg"]))})
-        if code == "not_choice":
-            return Failure(path, code, {"choices": found["expected"].replace("'", "")})
-        return Failure(path, code)
+        values = {name: getattr(value, name) for name in self._names}
+        return Checked(value, values if self._names else {"": value})
 
     def make(self, values: Mapping[str, Any]) -> Any:
         """Return a model of these values; raise ValueError where it rejects them."""
-        return self._cls(**values)
+        return self._cls.model_validate(values, by_name=True, by_alias=True)
 
     def json_schema(self) -> dict[str, Any]:
         """Return the JSON Schema that Pydantic has for the model."""
         return self._adapter.json_schema()
 
 
-def _described(cls: Any) -> Sequence[Field] | None:
+def _failure(error: Mapping[str, Any]) -> Failure:
+    """Return the failure for an error of Pydantic; its own text where there is no code for it."""
+    path, kind, about = _path(error["loc"]), error["type"], error.get("ctx", {})
+    if failure := _broken(error):
+        return failure
+    if kind == "decimal_max_places":
+        return Failure(path, "too_many_places", {"limit": about["decimal_places"]})
+    code = _CODES.get(kind) or _CODES.get(kind.partition("_")[0], "invalid")
+    if code == "invalid":
+        return Failure(path, code, {"message": str(about.get("error", error["msg"]))})
+    if code == "not_choice":
+        choices = about["expected"].replace("'", "").replace(" or ", ", ")
+        return Failure(path, code, {"choices": choices})
+    return Failure(path, code)
+
+
+def _described(reading: Reading, cls: Any) -> Sequence[Field] | None:
     """Return the fields of a model; None for any other class."""
     if not _is_model(cls):
         return None
-    public = {n: i for n, i in cls.model_fields.items() if not is_marked_private(i.metadata)}
+    public = _public(cls)
     lacking = [n for n, i in cls.model_fields.items() if n not in public and i.is_required()]
     if lacking:
         raise TypeError(f"{cls.__name__}.{lacking[0]} is private: give it a default")
-    reading = Reading(_described, lenient=True)
-    found = [_field(reading, name, info) for name, info in public.items()]
-    if reading.mistakes:
-        raise TypeError("; ".join(reading.mistakes))
-    return found
+    return [_field(reading, name, info) for name, info in public.items()]
+
+
+def _public(cls: Any) -> dict[str, FieldInfo]:
+    return {n: i for n, i in cls.model_fields.items() if not is_marked_private(i.metadata)}
 
 
 def _field(reading: Reading, name: str, info: FieldInfo) -> Field:
@@ -191,14 +189,13 @@ def _field(reading: Reading, name: str, info: FieldInfo) -> Field:
         for limit in NAMES
         if isinstance(value := getattr(marker, limit, None), (int, float, str))
     }
-    hint: Any = Annotated[info.annotation, *info.metadata] if info.metadata else info.annotation
-    field = reading.field(
+    about = {"label": info.title, "help": info.description}
+    return reading.field(
         alias or name,
-        hint,
+        Annotated[info.annotation, *info.metadata] if info.metadata else info.annotation,
         default=NOTHING if info.default is PydanticUndefined else info.default,
         make_default=info.default_factory,
         required=info.is_required(),
         limits=limits,
+        **{name: said for name, said in about.items() if said},
     )
-    about = {"label": info.title, "help": info.description}
-    return dataclasses.replace(field, **{name: said for name, said in about.items() if said})

@@ -18,8 +18,11 @@ import yaml
 from kit import jsons
 from kit.slots.formats import chunked, plain
 
-BORROWED = 10_000
-"""How many values a body may have by aliases: each counts as often as it is repeated."""
+VALUES = 100_000
+"""How many values a body may have; an alias counts like what it repeats."""
+
+REPEATED = 1_000_000
+"""How many characters of text aliases may repeat."""
 
 _TAG = "tag:yaml.org,2002:"
 _WORDS = {"~": None, "null": None, "": None, "true": True, "false": False}
@@ -84,9 +87,8 @@ class _Reading:
 
     def __init__(self, events: Iterator[yaml.Event]) -> None:
         self._events = events
-        self._anchors: dict[str, tuple[Any, int]] = {}
-        self._values = 0
-        self._borrowed = 0
+        self._anchors: dict[str, tuple[Any, int, int]] = {}
+        self._values = self._characters = self._repeated = 0
 
     def document(self) -> Any:
         """Return the data of the document; None of an empty body."""
@@ -102,10 +104,11 @@ class _Reading:
     def _node(self, event: Any, depth: int) -> Any:
         if isinstance(event, yaml.AliasEvent):
             return self._alias(str(event.anchor))
-        before = self._values
-        self._values += 1
+        values, characters = self._values, self._characters
+        self._count(1)
         if isinstance(event, yaml.ScalarEvent):
             value = _scalar(event)
+            self._characters += len(event.value)
         elif depth == jsons.DEEPEST:
             raise ValueError(f"it is nested more than {depth} levels deep")
         elif isinstance(event, yaml.SequenceStartEvent):
@@ -115,8 +118,14 @@ class _Reading:
             _check_tag(event, "map")
             value = self._mapping(depth)
         if event.anchor:
-            self._anchors[event.anchor] = value, self._values - before
+            sizes = self._values - values, self._characters - characters
+            self._anchors[event.anchor] = (value, *sizes)
         return value
+
+    def _count(self, values: int) -> None:
+        self._values += values
+        if self._values > VALUES:
+            raise ValueError(f"it has more than {VALUES} values")
 
     def _sequence(self, depth: int) -> list[Any]:
         items = []
@@ -131,17 +140,19 @@ class _Reading:
                 raise ValueError("a key is no text")
             if event.value in members:
                 raise ValueError(f"the key {event.value[:100]!r} comes twice in one mapping")
+            self._characters += len(event.value)
             members[event.value] = self._node(next(self._events), depth + 1)
         return members
 
     def _alias(self, anchor: str) -> Any:
         if anchor not in self._anchors:
             raise ValueError(f"the alias *{anchor} is for nothing that ends before it")
-        value, values = self._anchors[anchor]
-        self._values += values
-        self._borrowed += values
-        if self._borrowed > BORROWED:
-            raise ValueError(f"its aliases repeat more than {BORROWED} values")
+        value, values, characters = self._anchors[anchor]
+        self._count(values)
+        self._characters += characters
+        self._repeated += characters
+        if self._repeated > REPEATED:
+            raise ValueError(f"its aliases repeat more than {REPEATED} characters")
         return value
 
 

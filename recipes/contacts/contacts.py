@@ -12,7 +12,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated
 
-from kit import App, Data, Form, Meta, Response, Widget, redirect
+from kit import App, Data, Form, Meta, Widget, redirect, send_file
 
 FOLDER = Path(__file__).parent
 TWIML = """<?xml version="1.0" encoding="UTF-8"?>
@@ -113,11 +113,7 @@ def conference_twiml():
 
 @app.get("/style.css")
 def stylesheet(request):
-    """Serve the one stylesheet; a browser that has this version already is told so."""
-    css = (FOLDER / "static" / "style.css").read_bytes()
-    response = Response(css, mimetype="text/css", headers={"Cache-Control": "no-cache"})
-    response.add_etag()
-    return response.make_conditional(request.environ)
+    return send_file(FOLDER / "static" / "style.css", request=request, cache_control="no-cache")
 
 
 @app.error(*EXPLAINED)

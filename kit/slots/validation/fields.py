@@ -189,19 +189,17 @@ def unwrapped(hint: Any) -> tuple[Any, bool, list[Any]]:
 
 
 class Reading:
-    """Reads types into fields and gathers mistakes; with `lenient` unknown types are of kind any.
+    """Reads types into fields, and gathers mistakes.
 
-    `describe` gives the fields of classes that are no dataclasses, or None for other types.
+    `describe`, for the classes of a library, gives the fields of one of them, or None for another
+    type. Then types that are unknown here are of kind any, and no mistake.
     """
 
     def __init__(
-        self,
-        describe: Callable[[Any], Sequence[Field] | None] = lambda cls: None,
-        lenient: bool = False,
+        self, describe: Callable[[Reading, Any], Sequence[Field] | None] | None = None
     ) -> None:
         self.mistakes: list[str] = []
         self._describe = describe
-        self._lenient = lenient
         self._path: list[str] = []
         self._inside: list[Any] = []
 
@@ -227,7 +225,7 @@ class Reading:
             _limits("object", markers)
             lacks = self._lacks(kind)
             return {"kind": "object", "cls": kind, "fields": tuple(fields), "lacks": lacks}
-        if get_origin(kind) in CONTAINERS:
+        if get_origin(kind) in CONTAINERS and not (self._describe and _element(kind) is None):
             return self._list(kind, markers)
         if kind is Upload:
             _limits("file", markers)
@@ -236,7 +234,7 @@ class Reading:
             _limits("choice", markers)
             return {"kind": "choice", "cls": kind, "choices": _choices(kind)}
         name = KINDS.get(kind)
-        if name is None and self._lenient:
+        if name is None and self._describe:
             return {"kind": "any", "cls": kind}
         if name is None:
             raise TypeError(
@@ -252,14 +250,16 @@ class Reading:
         return found
 
     def _list(self, kind: Any, markers: Sequence[Any]) -> dict[str, Any]:
-        container, inner = get_origin(kind), [one for one in get_args(kind) if one is not ...]
-        if len(inner) != 1 or (container is tuple and ... not in get_args(kind)):
-            raise TypeError("a list has one type of element: write list[str], or tuple[str, ...]")
+        container, element = get_origin(kind), _element(kind)
+        if element is None:
+            raise TypeError(
+                "a list has elements of one type: write list[str], or tuple[str, ...]; it has no"
+                " lists in it"
+            )
         of_files = tuple(m for m in markers if isinstance(m, (MaxSize, MediaTypes)))
-        element = inner[0] if not of_files else Annotated[(inner[0], *of_files)]  # type: ignore[index]
-        item = self.field("", element)
-        if item.kind == "list" or (item.kind == "object" and container in (set, frozenset)):
-            raise TypeError("a list has no lists in it, and a set no dataclasses")
+        item = self.field("", Annotated[(element, *of_files)] if of_files else element)
+        if item.kind == "object" and container in (set, frozenset):
+            raise TypeError("a set has no dataclasses in it: take a list")
         limits = _limits("list", markers)
         return {"kind": "list", "cls": container, "item": item, "limits": limits}
 
@@ -268,7 +268,7 @@ class Reading:
             raise TypeError(f"{cls.__name__} contains itself, which no form could show")
         self._inside.append(cls)
         try:
-            found = self._describe(cls)
+            found = self._describe(self, cls) if self._describe else None
             if found is None and isinstance(cls, type) and dataclasses.is_dataclass(cls):
                 found = self._of_dataclass(cls)
         finally:
@@ -334,6 +334,15 @@ def is_private(field: dataclasses.Field[Any], hint: Any) -> bool:
 def is_marked_private(markers: Iterable[Any]) -> bool:
     """Say whether `Private` is among the markers of a field."""
     return any(marker is Private or isinstance(marker, Private) for marker in markers)
+
+
+def _element(container: Any) -> Any:
+    """Return the type of the elements of a list; None where it is no plain list of one type."""
+    kinds = get_args(container)
+    if get_origin(container) is tuple:
+        kinds = kinds[:1] if kinds[1:] == (...,) else ()
+    of_lists = len(kinds) == 1 and get_origin(unwrapped(kinds[0])[0]) in CONTAINERS
+    return kinds[0] if len(kinds) == 1 and not of_lists else None
 
 
 def _widgets(found: Mapping[str, Any]) -> tuple[str, ...]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
 
@@ -53,25 +52,17 @@ def trap(id: str, on: Iterable[str]) -> Callable[[Check], Check]:
     return declare
 
 
-def weakening(id: str, on: str = "") -> Callable[[Weaken], Weaken]:
+def weakening(id: str, *on: str) -> Callable[[Weaken], Weaken]:
     """Declare that the decorated function takes a protection against the trap `id` away.
 
-    It shows on all combinations of the trap that hold the text `on`.
+    It shows on the combinations of the trap that have one of the components `on`; without any, on
+    all of them.
     """
 
     def declare(weaken: Weaken) -> Weaken:
-        where = tuple(one for one in TRAPS[id].on if on in one)
-        assert where, f"{id} has no combination with {on!r}"
+        where = tuple(one for one in TRAPS[id].on if not on or set(on) & set(one.split()))
+        assert where, f"{id} has no combination with {on}"
         TRAPS[id].weakenings.append(Weakening(weaken.__name__, weaken, where))
         return weaken
 
     return declare
-
-
-def replaced(owner: Any, name: str, make: Callable[[Any], Any]) -> Weaken:
-    """Return what replaces an attribute by ``make(the original)``."""
-
-    def weaken(monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(owner, name, make(getattr(owner, name)))
-
-    return weaken

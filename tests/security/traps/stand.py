@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import socket
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -185,3 +186,11 @@ def lines_of(caplog: pytest.LogCaptureFixture) -> Iterator[str]:
     for record in caplog.records:
         yield record.getMessage()
         yield record.exc_text or ""
+
+
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port

@@ -1,0 +1,151 @@
+"""Contacts: the list, a page for each of them, and the forms to add, change and delete them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated
+
+from address_book.book import Listing
+from address_book.records import Contact, Details
+
+from kit import (
+    Data,
+    Form,
+    MaxSize,
+    MediaTypes,
+    Meta,
+    Query,
+    Routes,
+    Upload,
+    provider,
+    redirect,
+)
+from kit.files import send_file
+from kit.slots.identity import logged_in, may
+
+PHOTOS = Path(os.environ.get("PHOTOS") or Path(__file__).parents[1] / "photos")
+WITH_PHOTO = {"body": "6 MiB"}
+EXPORTS = ("csv", "json", "xml")
+Photo = Annotated[
+    Upload | None,
+    Meta(description="JPEG, PNG or WebP, at most 5 MB."),
+    MediaTypes("image/jpeg", "image/png", "image/webp"),
+    MaxSize("5 MB"),
+]
+
+routes = Routes("/contacts", requires=logged_in)
+one = Routes("/<int:id>", requires=may("edit", Contact))
+
+
+@dataclass
+class ContactForm(Details):
+    """What the form asks for: the details, and a photo, which is stored as a file."""
+
+    photo: Photo = None
+    without_photo: Annotated[bool, Meta(title="Remove the photo")] = False
+
+
+@provider
+def old_photos(response_headers):
+    """The names of photos that nobody has any more; they go when all the rest is committed."""
+    names: list[str] = []
+    yield names  # named after response_headers, it goes on after the database has committed
+    for name in filter(None, names):
+        (PHOTOS / name).unlink(missing_ok=True)
+
+
+def shown(contact, url_for):
+    """Return what data say of a contact, with the columns of an import among it."""
+    known = {field.name: getattr(contact, field.name) for field in fields(Details)}
+    photo = url_for("photo", id=contact.id) if contact.photo else ""
+    return {"id": contact.id, **known, "photo": photo}
+
+
+@routes.get("")
+def contacts(query: Query[Listing], book, inside, url_for):
+    wanted = query.value
+    page = book.page(wanted)
+    return Data(
+        {
+            "total": page.total,
+            "page": page.number,
+            "pages": page.last,
+            "contacts": [shown(contact, url_for) for contact in page.contacts],
+        },
+        template="contacts.html",
+        page=page,
+        contacts=page.contacts,
+        query=query,
+        wanted=wanted,
+        exports=EXPORTS,
+        is_empty=not page.total and book.is_empty(),
+        **inside,
+    )
+
+
+@routes.get("/new")
+def new(form: Form[ContactForm], render, inside):
+    return render("edit.html", form=form, contact=None, **inside)
+
+
+@routes.post("", again=new, limits=WITH_PHOTO)
+def add(form: Form[ContactForm], book, session):
+    details = form.value
+    photo = details.photo.save(PHOTOS) if details.photo else ""
+    contact = book.add(details, photo)
+    session.flash(f"{contact.name} is in your address book.")
+    return redirect(f"/contacts/{contact.id}")
+
+
+@one.get("")
+def contact(id, record, inside, url_for):
+    return Data(shown(record, url_for), template="contact.html", contact=record, **inside)
+
+
+@one.get("/edit")
+def edit(id, form: Form[ContactForm], record, render, inside):
+    return render("edit.html", form=form.filled(record), contact=record, **inside)
+
+
+@one.post("", again=edit, limits=WITH_PHOTO)
+def change(id, form: Form[ContactForm], record, book, old_photos, session):
+    details = form.value
+    photo = details.photo.save(PHOTOS) if details.photo else ""
+    if photo or details.without_photo:
+        old_photos.append(record.photo)
+        record.photo = photo
+    for field in fields(Details):
+        setattr(record, field.name, getattr(details, field.name))
+    book.save(record)
+    session.flash(f"{record.name} is changed.")
+    return redirect(f"/contacts/{id}")
+
+
+@one.post("/favourite")
+def favourite(id, record, book):
+    record.favourite = not record.favourite
+    book.save(record)
+    return redirect(f"/contacts/{id}")
+
+
+@one.get("/delete")
+def confirm(id, record, render, inside):
+    return render("delete.html", contact=record, **inside)
+
+
+@one.post("/delete")
+def delete(id, record, book, old_photos, session):
+    book.delete(record)
+    old_photos.append(record.photo)
+    session.flash(f"{record.name} is deleted.")
+    return redirect("/contacts")
+
+
+@one.get("/photo")
+def photo(id, record, request):
+    return send_file(PHOTOS, record.photo, request=request, untrusted=True)
+
+
+routes.include(one)
