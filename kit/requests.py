@@ -206,7 +206,7 @@ def parse_pairs(
             if pair:
                 name, _, value = pair.partition("=")
                 pairs.append((_decoded(name), _decoded(value)))
-                if len(pair) > short:
+                if len(pair) * 4 > short:  # of UTF-8 there are at most four bytes each
                     check_name(pairs[-1][0])
                     check_value(len(pairs[-1][1].encode()), limits)
     except UnicodeDecodeError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import io
+import json
 import os
 import random
 import shutil
@@ -13,6 +14,7 @@ import sys
 import tempfile
 import textwrap
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -121,6 +123,9 @@ def open_in(folder: Path) -> int:
 
 
 both = pytest.mark.parametrize("chunked", [False, True])
+reads = pytest.mark.parametrize(
+    "read", [lambda r: r.body, lambda r: r.get_data(), lambda r: r.stream.read()]
+)
 
 # The body
 
@@ -528,16 +533,17 @@ def test_a_file_that_nobody_closes_is_closed_when_nobody_has_it(temporary):
     assert open_in(temporary) == 0
 
 
+FILE = part(value=b"x" * 70_000, filename="f")
 FAILURES = {
     "cut off": (large(90_000)[:-20], SMALL),
     "too many files": (large(70_000, 1, 1), SMALL),
-    "too many fields": (multipart(part(value=b"x" * 70_000, filename="f"), *[part()] * 5), SMALL),
+    "too many fields": (multipart(FILE, *[part()] * 5), SMALL),
     "too large": (large(90_000, 90_000), SMALL),
     "a field too large": (
-        multipart(part(value=b"x" * 70_000, filename="f"), part(value=b"x" * 101)),
+        multipart(FILE, part(value=b"x" * 101)),
         SMALL,
     ),
-    "broken": (part(value=b"x" * 70_000, filename="f") + b"--x\r\nX: y\r\n\r\n--x--\r\n", SMALL),
+    "broken": (FILE + b"--x\r\nX: y\r\n\r\n--x--\r\n", SMALL),
 }
 
 
@@ -632,19 +638,19 @@ def test_the_client_is_told_what_there_is_too_much_of(app):
 
 
 def test_json_is_read_strictly():
-    def json(body, kind="application/json"):
+    def sent(body, kind="application/json"):
         return ask(body, kind)
 
-    assert json('{"é": [1.5, null]}'.encode()).json == {"é": [1.5, None]}
-    assert json(b"1", "application/problem+json").get_json() == 1
+    assert sent('{"é": [1.5, null]}'.encode()).json == {"é": [1.5, None]}
+    assert sent(b"1", "application/problem+json").get_json() == 1
     for body in (b"", b"{", b"NaN", b"[1,]", b'"\xff"', b"1 2", b"[" * 100_000, b'{"a":1,"a":2}'):
         for read in (lambda r: r.json, lambda r: r.get_json()):
             with pytest.raises(BadRequest):
-                read(json(body))
-        assert json(body).get_json(silent=True) is None
+                read(sent(body))
+        assert sent(body).get_json(silent=True) is None
     for read in (lambda r: r.json, lambda r: r.get_json()):
         with pytest.raises(UnsupportedMediaType):
-            read(json(b"{}", "text/plain"))
+            read(sent(b"{}", "text/plain"))
 
 
 @pytest.mark.parametrize(("depth", "good"), [(64, True), (65, False)])
@@ -681,9 +687,8 @@ def test_no_form_whatsoever_is_a_500(temporary):
             request.close()
         except HTTPException as error:
             outcomes.add(error.code)
-            assert error.code in (400, 413)
         assert open_in(temporary) == 0
-    assert {400, 413, 2} <= outcomes
+    assert {400, 413, 2} <= outcomes <= {400, 413, 0, 1, 2, 3}
 
 
 # A real server
@@ -695,20 +700,26 @@ SERVED = """
 
     app = App({"limits": {"body": "100 kB", "files": 2}})
 
-    def descriptors():
-        return len(os.listdir("/proc/self/fd"))
+    def links():
+        for name in os.listdir("/proc/self/fd"):
+            try:
+                yield os.readlink(f"/proc/self/fd/{name}")
+            except FileNotFoundError:
+                continue
 
     @app.post("/body")
     def body(request):
         return str(len(request.body))
 
-    @app.post("/files")
+    @app.post("/files", limits={"body": "300 kB"})
     def files(request):
         return str(len(request.files.getlist("f")))
 
     @app.get("/open")
     def opened():
-        return {"open": descriptors(), "left": os.listdir(tempfile.gettempdir())}
+        folder = tempfile.gettempdir()
+        number = sum(link.startswith(folder) for link in links())
+        return {"open": number, "left": os.listdir(folder)}
 
     @app.get("/shrinks")
     def shrinks(request):
@@ -752,10 +763,8 @@ def send(port, method, path, body=None, **headers):
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        try:
+        with suppress(BrokenPipeError, ConnectionResetError):  # refused while it is being sent
             connection.request(method, path, body, named)
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # refused while it was being sent
         answer = connection.getresponse()
         return answer.status, answer.read()
     finally:
@@ -774,21 +783,26 @@ def test_a_real_server_keeps_the_limits_with_and_without_a_length(port):
         assert send(port, "POST", "/files", make(large(90_000)[:-9]), **form)[0] == 400
 
 
-def test_a_real_server_is_left_with_nothing_after_disconnections(port):
-    before = send(port, "GET", "/open")[1]
-    head = b"POST /files HTTP/1.1\r\nHost: localhost\r\nContent-Type: " + MULTIPART.encode()
-    for framing in (b"Content-Length: 95000", b"Transfer-Encoding: chunked"):
-        for _ in range(5):
-            with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
-                connection.sendall(head + b"\r\n" + framing + b"\r\n\r\n")
-                if framing.startswith(b"T"):
-                    connection.sendall(b"%x\r\n" % 94_000)
-                connection.sendall(large(90_000)[:80_000])
+def until(port, reached):
+    """Ask the server what it has open until that is as it should be."""
     end = time.monotonic() + 10
-    while (after := send(port, "GET", "/open")[1]) != before and time.monotonic() < end:
-        time.sleep(0.1)
-    assert after == before
-    assert b'"left":[]' in after
+    while not reached(found := json.loads(send(port, "GET", "/open")[1])):
+        assert time.monotonic() < end, found
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("framing", ["Content-Length: 280000", "Transfer-Encoding: chunked"])
+def test_a_real_server_is_left_with_nothing_after_a_disconnection(port, framing):
+    before = json.loads(send(port, "GET", "/open")[1])
+    assert before["left"] == []
+    head = f"POST /files HTTP/1.1\r\nHost: localhost\r\nContent-Type: {MULTIPART}\r\n"
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+        connection.sendall(f"{head}{framing}\r\n\r\n".encode())
+        if framing.endswith("chunked"):
+            connection.sendall(b"%x\r\n" % 280_000)
+        connection.sendall(large(270_000)[:250_000])
+        until(port, lambda found: found["open"] == before["open"] + 1)
+    until(port, lambda found: found == before)
 
 
 def test_a_real_server_ends_the_connection_where_a_file_shrinks(port):

@@ -55,7 +55,7 @@ class JsonLinesFormat:
 
     def load(self, body: bytes) -> list[Any]:
         """Return the list of what stands on the lines; empty lines do not count."""
-        return [jsons.loads(line) for line in body.split(b"\n") if line.strip()]
+        return [_line(line) for line in body.split(b"\n") if line.strip()]
 
 
 class MsgpackFormat:
@@ -98,6 +98,13 @@ class MsgpackFormat:
             raise ValueError(
                 "it has extensions or keys that JSON has not, or is too deep"
             ) from error
+
+
+def _line(line: bytes) -> Any:
+    values = jsons.loads(b"[%b]" % line)  # the list of all lines is a level of nesting too
+    if len(values) != 1:
+        raise ValueError("a line has more than one value")
+    return values[0]
 
 
 def _gathered(

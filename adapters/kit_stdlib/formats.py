@@ -125,7 +125,9 @@ class TextFormat:
     media_types = ("text/plain; charset=utf-8",)
     suffix = "txt"
     loads = False
-    lacks: ClassVar = {"loads": "nothing tells where a value ends"}
+    lacks: ClassVar = dict.fromkeys(
+        ("loads", "nested", "typed", "none", "duplicates"), "it is for people, and is not read"
+    )
 
     def dump(self, data: object) -> bytes:
         """Return the lines of the data."""

@@ -52,7 +52,7 @@ def _readable(message: EmailMessage) -> str:
     for part in shown.walk():
         if part.get_content_maintype() == "text" and not part.is_attachment():
             part.set_content(part.get_content(), subtype=part.get_content_subtype(), cte="8bit")
-    return shown.as_bytes(policy=_READABLE).decode("utf-8", "replace").rstrip()
+    return shown.as_bytes(policy=_READABLE).decode("utf-8", "replace").rstrip("\n")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,15 +94,15 @@ class FileMail:
 
 
 def _as_sent(message: EmailMessage) -> bytes:
-    """Return a message as it goes out; with UTF-8 in its headers where ASCII is not enough."""
-    plain = all(name.isascii() for name in _locals(message))
-    return message.as_bytes(policy=POLICY if plain else POLICY.clone(utf8=True))
+    """Return a message as it goes out: ASCII, or UTF-8 in the headers where they need it."""
+    return message.as_bytes(policy=POLICY.clone(utf8=not _is_ascii(message)))
 
 
-def _locals(message: EmailMessage) -> Iterator[str]:
-    for header in ("From", "Sender", "To", "Cc", "Reply-To"):
-        for found in message.get_all(header, []):
-            yield from (address.username for address in found.addresses)
+def _is_ascii(message: EmailMessage) -> bool:
+    """Say whether ASCII is enough for all addresses; names and texts can be encoded."""
+    headers = ("From", "Sender", "Reply-To", "To", "Cc", "Bcc")
+    found = [one for header in headers for one in message.get_all(header, [])]
+    return all(address.addr_spec.isascii() for one in found for address in one.addresses)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,9 +159,14 @@ class SMTPMail:
     def send(self, message: EmailMessage) -> None:
         """Send `message` to all in To, Cc and Bcc, which nobody is shown."""
         sender, *recipients = _envelope(message)
+        shown = copy.copy(message)
+        del shown["Bcc"]
+        # Its own send_message would write ">From" where a line begins with that word.
+        content = _as_sent(shown)
+        options = () if _is_ascii(message) else ("SMTPUTF8", "BODY=8BITMIME")
         with self._explained(), self._connected() as server:
             try:
-                refused = server.send_message(message, sender, recipients)
+                refused = server.sendmail(sender, recipients, content, options)
             except smtplib.SMTPRecipientsRefused as error:
                 raise _refusal(error.recipients, "nobody") from error
             except smtplib.SMTPNotSupportedError as error:

@@ -24,6 +24,9 @@ VALUES = 100_000
 REPEATED = 1_000_000
 """How many characters of text aliases may repeat."""
 
+DIGITS = 3_000
+"""How many digits a whole number may have."""
+
 _TAG = "tag:yaml.org,2002:"
 _WORDS = {"~": None, "null": None, "": None, "true": True, "false": False}
 _INT = re.compile(r"(?:[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)\Z")
@@ -171,6 +174,8 @@ def _scalar(event: yaml.ScalarEvent) -> Any:
     if word in _WORDS:
         return _WORDS[word]
     if _INT.match(text):
+        if len(text) > DIGITS:
+            raise ValueError(f"a whole number has more than {DIGITS} digits")
         return int(text, 0) if text.startswith(("0o", "0x")) else int(text)
     if _NOT_FINITE.match(text) or (_FLOAT.match(text) and not math.isfinite(float(text))):
         raise ValueError(f"the number {text[:100]} is not finite")

@@ -91,12 +91,13 @@ def _serve(project: Project, app: App, host: str, listener: socket.socket, debug
 
 
 def _stack(app: App) -> str:
-    width = max(map(len, app.stack.slots))
+    filled = {name: fillings for name in app.stack.slots if (fillings := app.stack.filling(name))}
+    width = max(map(len, filled))
     lines = []
-    for name in app.stack.slots:
-        components = [filling.component for filling in app.stack.filling(name)]
+    for name, fillings in filled.items():
+        components = [filling.component for filling in fillings]
         shown = [f"{one.name} {one.version() or ''}".rstrip() for one in components]
-        lines.append(f"  {name.ljust(width)}  {', '.join(shown) or '-'}")
+        lines.append(f"  {name.ljust(width)}  {', '.join(shown)}")
     return "\n".join(lines)
 
 

@@ -15,7 +15,7 @@ import pytest
 pytest.register_assert_rewrite("traps")
 sys.path.append(str(Path(__file__).parent))
 traps = importlib.import_module("traps")
-for name in ("sessions",):
+for name in ("sessions", "templates", "http", "databases"):
     importlib.import_module(f"traps.{name}")
 Stand = importlib.import_module("traps.stand").Stand
 

@@ -235,9 +235,9 @@ def _sent(
     kind = request.environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
     if kind not in _FORMS and (kind or request.body):
         return _data(request, negotiator, _FORMS)
-    pairs: list[tuple[str, list[Any]]] = list(dict.items(request.form)) if kind else []
+    pairs: list[tuple[str, list[Any]]] = [*request.form.lists()] if kind else []
     if kind == _FORMS[1]:
-        for name, files in dict.items(request.files):
+        for name, files in request.files.lists():
             found = [Upload(file) for file in files if file.filename]
             pairs += [(name, found)] if found else []
             if uploads is not None:
@@ -248,10 +248,10 @@ def _sent(
 def _data(request: Request, negotiator: Negotiator, others: Sequence[str] = ()) -> tuple[Any, bool]:
     """Return the data of a body, and whether they are text; raise 415 or 400."""
     content_type = request.environ.get("CONTENT_TYPE", "")
-    format = negotiator.reader(content_type)
-    if format is None:
+    reading = negotiator.reader(content_type)
+    if reading is None:
         raise UnsupportedMediaType(f"Send one of: {listing([*others, *negotiator.readable])}.")
-    return negotiator.read(content_type, request.body), getattr(format, "as_text", False)
+    return negotiator.read(content_type, request.body), getattr(reading, "as_text", False)
 
 
 @provider(typed=True)
@@ -273,7 +273,7 @@ def query(annotation: Any, checker: Checker, formats_options: FormatsOptions) ->
     parameter = formats_options.parameter  # it names the format of the answer
 
     def read(request: Request) -> Query[Any]:
-        pairs = [pair for pair in dict.items(request.args) if pair[0] != parameter]
+        pairs = [pair for pair in request.args.lists() if pair[0] != parameter]
         return checker.input(Query, schema, request.environ, expand(pairs, schema.fields))
 
     return read

@@ -286,9 +286,7 @@ class Reading:
             default = NOTHING if one.default is dataclasses.MISSING else one.default
             factory = one.default_factory
             made = None if factory is dataclasses.MISSING else factory
-            fields.append(
-                self.field(one.name, hints[one.name], default=default, make_default=made)
-            )
+            fields.append(self.field(one.name, hints[one.name], default=default, make_default=made))
         if not fields:
             raise TypeError(f"{cls.__name__} has no field that could be input")
         return fields
@@ -355,7 +353,7 @@ def _widgets(found: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _described(markers: Sequence[Any]) -> dict[str, Any]:
     """Return label and help, where ``Meta(title=..., description=...)`` says them."""
-    found = {}
+    found: dict[str, Any] = {}
     for meta in markers:
         if isinstance(meta, msgspec.Meta):
             found |= {"label": meta.title} if meta.title else {}

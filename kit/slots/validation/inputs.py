@@ -171,10 +171,8 @@ class Input(Generic[T]):
     def summary(self) -> Markup:
         """The messages that belong to no field that is shown, as a list; empty if there is none."""
         names = {field.name for field in self.schema.fields if field.widget != "hidden"}
-        found = self.errors.items()
-        return widgets.messages(
-            [said for path, all in found if path.partition(".")[0] not in names for said in all]
-        )
+        others = [one for one in self.problems if one["field"].partition(".")[0] not in names]
+        return widgets.messages([one["message"] for one in others])
 
     @property
     def enctype(self) -> str:

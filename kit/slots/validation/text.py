@@ -99,6 +99,8 @@ class _Preparing:
             if field.kind == "object" and field.required:
                 return self.object({}, field, path)
             return _unsent(field, raw)
+        if self.text and field.kind == "bool" and isinstance(raw, list):
+            raw = raw[-1] if raw else ""  # a hidden field goes before the box
         if isinstance(raw, str):
             return self.line(raw, field, path)
         if isinstance(raw, Mapping) and field.kind == "object":

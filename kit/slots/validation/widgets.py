@@ -231,10 +231,11 @@ class BoundField:
         chosen = self._chosen()
         boxes = []
         for number, one in enumerate(self._choices()):
-            id = f"{self.id}-{number}"
             value = {"type": kind, "value": one.text, "checked": one.text in chosen}
-            box = Markup("<input{}>").format(attributes({**about, **value, "id": id}))
-            boxes.append(Markup('<label for="{}">{} {}</label>\n').format(id, box, one.label))
+            more = {**value, "id": f"{self.id}-{number}"}
+            box = Markup("<input{}>").format(attributes({**about, **more}))
+            label = Markup('<label for="{}">{} {}</label>\n')
+            boxes.append(label.format(more["id"], box, one.label))
         return Markup().join(boxes)
 
     def _file(self, about: dict[str, Any]) -> Markup:

@@ -21,6 +21,8 @@ class Sort(Enum):
     GROUP = "group"
 
 
+Among = Enum("Among", {"EVERYBODY": "all", **{one.name: one.value for one in Group}})
+
 ORDERS = {
     Sort.NAME: ("search",),
     Sort.NEWEST: ("-id",),
@@ -34,7 +36,7 @@ class Listing:
     """Which contacts are asked for: the query of the list, and of its exports."""
 
     q: Annotated[str, Meta(max_length=100, title="Search"), Widget("search")] = ""
-    group: Group | None = None
+    group: Among = Among.EVERYBODY
     sort: Sort = Sort.NAME
     size: Annotated[Literal["20", "50", "100", "all"], Meta(title="Per page")] = "20"
     page: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
@@ -70,8 +72,8 @@ class Book:
         found: dict[str, object] = {"owner": self._owner}
         if wanted.q:
             found["search__contains"] = folded(wanted.q)
-        if wanted.group:
-            found["group"] = wanted.group
+        if wanted.group is not Among.EVERYBODY:
+            found["group"] = Group(wanted.group.value)
         total = self._store.count(Contact, **found)
         size = max(total, 1) if wanted.size == "all" else int(wanted.size)
         last = max(1, -(-total // size))

@@ -77,7 +77,7 @@ def contacts(query: Query[Listing], book, inside, url_for):
         template="contacts.html",
         page=page,
         contacts=page.contacts,
-        query=query,
+        query=Query(query.schema).filled(wanted),  # it shows the defaults, too
         wanted=wanted,
         exports=EXPORTS,
         is_empty=not page.total and book.is_empty(),

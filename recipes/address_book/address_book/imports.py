@@ -39,6 +39,7 @@ class Row:
     """A row of a file: the line where it begins, and what became of it."""
 
     line: int
+    cells: dict[str, str]
     details: Details | None
     problems: list[dict[str, str]]
 
@@ -56,11 +57,11 @@ def read_row(checker, environ):
     """The function that checks a row as the form of a contact is checked."""
     schema = checker.schema(Form[Details], Form)
 
-    def read(line: int, values: dict[str, str]) -> Row:
-        found = checker.input(Form, schema, environ, values)
-        return Row(line, found.value if found.valid else None, found.problems)
+    def checked(line: int, cells: dict[str, str]) -> Row:
+        found = checker.input(Form, schema, environ, cells)
+        return Row(line, cells, found.value if found.valid else None, found.problems)
 
-    return read
+    return checked
 
 
 @routes.get("")
@@ -72,7 +73,7 @@ def choose(form: Form[ImportForm], render, inside):
 def import_file(form: Form[ImportForm], read_row, book, session, inside):
     given = form.value
     try:
-        rows = [read_row(line, values) for line, values in read(given.file.read())]
+        rows = [read_row(line, cells) for line, cells in read(given.file.read())]
     except ValueError as error:
         form.refuse(file=str(error))
     report = Report(refused=[row for row in rows if row.details is None])
@@ -84,7 +85,8 @@ def import_file(form: Form[ImportForm], read_row, book, session, inside):
     if not report.refused:
         session.flash(f"{report.added} contacts are added.")
         return redirect("/contacts")
-    data = {"added": report.added, "refused": [vars(row) for row in report.refused]}
+    refused = [{"line": row.line, "problems": row.problems} for row in report.refused]
+    data = {"added": report.added, "refused": refused}
     page = {"form": form, "report": report, "columns": COLUMNS, **inside}
     return Data(data, template="import.html", **page), 200 if report.added else 422
 

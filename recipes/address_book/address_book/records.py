@@ -11,8 +11,7 @@ from typing import Annotated
 from kit import Meta, Private, References, Unique, Widget
 
 LONGEST_SEARCH = 700
-EMAIL = r"^[^@\s]+@[^@\s]+\.[^@\s.]+$"
-PHONE = r"^[+0-9(][0-9 ()./-]*$"
+EMAIL = r"^([^@\s]+@[^@\s]+\.[^@\s.]+)?$"  # or nothing, which the store checks, too
 
 
 class Group(Enum):
@@ -42,8 +41,12 @@ class Details:
     last_name: Annotated[str, Meta(max_length=100)] = ""
     company: Annotated[str, Meta(max_length=100)] = ""
     group: Group = Group.OTHER
-    email: Annotated[str, Meta(max_length=254, pattern=EMAIL, title="E-mail"), Widget("email")] = ""
-    phone: Annotated[str, Meta(max_length=40, pattern=PHONE), Widget("tel")] = ""
+    email: Annotated[
+        str,
+        Meta(max_length=254, pattern=EMAIL, title="E-mail", description="As ada@example.org"),
+        Widget("email"),
+    ] = ""
+    phone: Annotated[str, Meta(max_length=40), Widget("tel")] = ""
     birthday: date | None = None
     address: Annotated[str, Meta(max_length=500), Widget("textarea", rows=3)] = ""
     notes: Annotated[str, Meta(max_length=5000), Widget("textarea", rows=5)] = ""
@@ -77,6 +80,10 @@ class Contact(Details):
     @property
     def born(self) -> str:
         return f"{self.birthday.day} {self.birthday:%B} {self.birthday.year}" if self.birthday else ""
+
+    @property
+    def belongs(self) -> str:
+        return self.group.name.capitalize()
 
     @property
     def is_reachable(self) -> bool:

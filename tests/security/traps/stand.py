@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 import pytest
@@ -136,8 +135,8 @@ class Stand:
         return list(client.scan_iter(f"*{self.namespace}*"))
 
     def session_data(self, app: App) -> list[dict[str, Any]]:
-        """Return the data of each stored session."""
-        return [msgspec.json.decode(record)["data"] for record in self.sessions(app).values()]
+        """Return the data of each stored session, which are JSON."""
+        return [parsed(record)["data"] for record in self.sessions(app).values()]
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
         """Run a query on the database, past the kit."""
@@ -149,6 +148,14 @@ class Stand:
 
         with psycopg.connect(self.url(kind), autocommit=True) as connection:
             return connection.execute(statement).fetchall()
+
+
+def parsed(record: bytes) -> dict[str, Any]:
+    """Return the JSON of a stored session; what is none is an AssertionError."""
+    try:
+        return msgspec.json.decode(record)
+    except ValueError as error:
+        raise AssertionError(f"no JSON is stored: {record!r}") from error
 
 
 def ask(app: App, path: str = "/", method: str = "GET", **environ: Any) -> tuple[int, dict, bytes]:
