@@ -60,7 +60,8 @@ class Limits:
 
     `body` is the size of a whole body, `field` of one text field of a form, `fields` the number of
     fields, `files` that of files, `part_headers` the size of the headers of one part of a multipart
-    form, `query` the number of values in the query.
+    form, `query` the number of values in the query. All text of one form is at most 2.5 MB, or
+    `field` if that is more, and a name in it 255 characters.
     """
 
     body: Size = _BODY

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypedDict, TypeVar, Unpack
 
-from kit.files import static
+from kit.files import HASHED, static
 from kit.patterns import Native
 from kit.providers import place
 
@@ -143,6 +143,7 @@ class Routes:
         folder: str | os.PathLike[str],
         *,
         types: Mapping[str, str] | None = None,
+        immutable: str = HASHED,
         **options: Unpack[RouteOptions],
     ) -> None:
         """Serve the files of a folder below `prefix`, as `kit.files.static` does.
@@ -151,7 +152,9 @@ class Routes:
         ``url_for("static", path="style.css")``. Raises ValueError where there is no such folder.
         """
         options.setdefault("name", "static")
-        self.get(f"{prefix}/<path:path>", **options)(static(folder, types=types))
+        handler = static(folder, types=types, immutable=immutable)
+        self.get(f"{prefix}/<path:path>", **options)(handler)
+        self.get(f"{prefix}/<path:path>/", **options)(handler)  # which is no file, and no redirect
 
     def include(self, other: Routes) -> None:
         """Take over the routes of another group, below this one's prefix, name and guards."""

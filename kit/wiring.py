@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ from markupsafe import Markup
 from werkzeug.datastructures import Headers
 
 from kit.answers import Answer, Answers, Environ, Header, merge
-from kit.assembly import Filling, Stack
+from kit.assembly import Filling, Limits, Stack
 from kit.components import Component, Slot
 from kit.compression import compressing
 from kit.dispatch import Dispatch, Frame
@@ -233,8 +233,12 @@ class _Events:
         self._hook.kit_request_finished(environ=environ, status=status)
 
 
-def _request(environ: Environ, limits: Any) -> Request:
-    return Request(environ, limits)
+def _request(environ: Environ, limits: Limits) -> Iterator[Request]:
+    request = Request(environ, limits)
+    try:
+        yield request
+    finally:
+        request.close()  # the files of a form
 
 
 def _response_headers() -> Headers:

@@ -112,10 +112,18 @@ def test_other_methods_are_refused(client):
     assert client.options("/static/a.txt").headers["Allow"] == "GET, HEAD, OPTIONS"
 
 
-def test_a_static_folder_has_urls():
+def test_an_application_or_a_group_has_static_folders(folder):
     app = App()
-    mount(app, os.path.dirname(__file__)).start()
+    app.static("/static", folder)
+    group = Routes(prefix="/shop", name="shop")
+    group.static("/files", folder / "css", types={".css": "text/x-own"})
+    app.include(group)
+    client = Client(app)
+    assert client.get("/static/a.txt").data == LINES
+    assert client.get("/static/a.txt/").status_code == 404
+    assert client.get("/shop/files/app.css").content_type == "text/x-own"
     assert app.url_for("static", path="a b/c.css") == "/static/a%20b/c.css"
+    assert app.url_for("shop.static", path="app.css") == "/shop/files/app.css"
 
 
 @pytest.mark.parametrize(

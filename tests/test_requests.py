@@ -311,6 +311,11 @@ def test_a_form_that_is_not_utf8_is_400(body):
 
 
 def test_the_pairs_of_a_query_have_a_limit_of_their_own():
+    limits = Limits(fields=1, query=5)
+    assert len(ask(query="a=1&" * 4 + "b=2", limits=limits).args.getlist("a")) == 4
+    limits = Limits(fields=5, query=1)
+    with pytest.raises(RequestEntityTooLarge, match="query has more than 1 field"):
+        _ = ask(query="a=1&b=2", limits=limits).args
     assert len(ask(query="a=1&" * 4 + "b=2", limits=SMALL).args.getlist("a")) == 4
     with pytest.raises(RequestEntityTooLarge, match="query"):
         _ = ask(query="a=1&" * 5 + "b=2").args
@@ -334,6 +339,15 @@ def test_where_bodies_may_be_large_the_text_of_a_form_may_not(kind, chunked):
         else:
             with pytest.raises(RequestEntityTooLarge, match=r"The text of the form .* 2\.5 MB"):
                 _ = request.form
+
+
+@both
+def test_of_a_form_no_more_is_read_than_its_text_may_be(chunked):
+    source = Chunked(10**9, 10**9)
+    limits = Limits(body=Size(10**9))
+    with pytest.raises(RequestEntityTooLarge, match="text"):
+        _ = ask(source, FORM, limits, chunked, length=10**9).form
+    assert source.left > 10**9 - 3_000_000
 
 
 def test_one_field_may_be_allowed_more_than_all_text_otherwise():
@@ -469,10 +483,21 @@ def test_a_broken_multipart_form_is_400(body, chunked):
             read(ask(body, MULTIPART, SMALL, chunked))
 
 
-@pytest.mark.parametrize("boundary", ["", "boundary=", "boundary=é", f"boundary={'x' * 71}"])
+@pytest.mark.parametrize("boundary", ["", "boundary=", "boundary=é", "boundary=y"])
 def test_a_multipart_form_without_a_proper_boundary_is_400(boundary):
     with pytest.raises(BadRequest):
         _ = ask(multipart(part()), f"multipart/form-data; {boundary}").form
+
+
+@pytest.mark.parametrize(("length", "good"), [(1, True), (70, True), (71, False)])
+def test_a_boundary_has_70_characters_at_most(length, good):
+    body = multipart(part()).replace(b"--x", b"--" + b"x" * length)
+    request = ask(body, f"multipart/form-data; boundary={'x' * length}")
+    if good:
+        assert request.form["a"] == "1"
+    else:
+        with pytest.raises(BadRequest, match="boundary"):
+            _ = request.form
 
 
 def test_a_part_may_say_its_charset():

@@ -50,14 +50,14 @@ class MemoryRates:
         "outages": "its memory is there as long as it is",
     }
 
-    def __init__(self, options: RatesOptions) -> None:
+    def __init__(self) -> None:
         self._storage = MemoryStorage()
         self._window = _Window(self._storage)
         self._lock = Lock()
         self._many = _MANY
 
     def hit(self, key: str, rate: Rate) -> float:
-        """Count in memory; one event at a time, and one key is forgotten for each that is new."""
+        """Count in memory, one event at a time."""
         # The storage drops the lock of a key that another thread may be waiting for, so that two
         # count at once; and it keeps an empty list for each key for ever.
         with self._lock:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
 
 from kit.slots.persistence.records import KINDS
 from kit.slots.validation import DataclassSchema, Failure, Field, Judge, ValidationOptions
-from kit.slots.validation.schemas import broken, has_limits, walk
+from kit.slots.validation.schemas import has_limits, one_by_one
 
-_TYPES = {name: cls for cls, name in KINDS.items()}
+_TYPES = {name: cls for cls, name in KINDS.items()} | {"list": list[Any]}
 
 
 class MsgspecValidation:
@@ -26,27 +27,21 @@ class MsgspecValidation:
 
 
 def _judge(root: Field) -> Judge:
-    """Return what lets msgspec look at everything at once, and at the parts where that fails."""
-    whole = _type(root)
-    parts: dict[Field, dict[str, Any]] = {}
+    """Return what lets msgspec look at everything at once, and one by one where that fails."""
+    whole = _whole(root)
+    parts = one_by_one(root, _keeps)
 
     def judge(values: Any) -> list[Failure]:
-        if _fits(values, whole):
-            return []
-        return [
-            broken(path, name, field.limits[name], of_list=field.kind == "list")
-            for path, field, value in walk(root, values)
-            for name, part in parts[field].items()
-            if not _fits(value, part)
-        ]
+        return [] if _fits(whole, values) else list(parts(values))
 
-    for field in _judged(root):
-        kind = list[Any] if field.kind == "list" else _TYPES[field.kind]
-        parts[field] = {name: _limited(kind, {name: x}) for name, x in field.judged.items()}
     return judge
 
 
-def _fits(value: Any, kind: Any) -> bool:
+def _keeps(field: Field, limit: str) -> Callable[[Any], bool]:
+    return partial(_fits, _limited(_TYPES[field.kind], {limit: field.limits[limit]}))
+
+
+def _fits(kind: Any, value: Any) -> bool:
     try:
         msgspec.convert(value, kind)
     except msgspec.ValidationError:
@@ -54,15 +49,15 @@ def _fits(value: Any, kind: Any) -> bool:
     return True
 
 
-def _type(field: Field) -> Any:
+def _whole(field: Field) -> Any:
     """Return the type of a field for msgspec: of an object those members that have limits."""
     if not has_limits(field):
         return Any
     if field.kind == "object":
-        members = [(f.name, _type(f) | None, None) for f in field.fields if has_limits(f)]
+        members = [(f.name, _whole(f), None) for f in field.fields if has_limits(f)]
         kind: Any = msgspec.defstruct(field.cls.__name__, members)
     elif field.item is not None:
-        kind = list[_type(field.item)]  # type: ignore[misc]  # made at run time
+        kind = list[_whole(field.item)]  # type: ignore[misc]  # made at run time
     else:
         kind = _TYPES[field.kind]
     return _limited(kind, field.judged) | None
@@ -70,10 +65,3 @@ def _type(field: Field) -> Any:
 
 def _limited(kind: Any, limits: Mapping[str, Any]) -> Any:
     return Annotated[kind, msgspec.Meta(**limits)] if limits else kind
-
-
-def _judged(field: Field) -> Iterator[Field]:
-    """Yield the fields that have limits, at any depth."""
-    yield from (field,) if field.judged else ()
-    for inner in field.inner:
-        yield from _judged(inner)

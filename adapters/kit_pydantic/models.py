@@ -11,7 +11,8 @@ from pydantic_core import PydanticUndefined
 
 from kit.slots.persistence.records import NAMES
 from kit.slots.validation import Checked, Failure, Field, ValidationOptions
-from kit.slots.validation.fields import NOTHING, Reading, is_marked_private
+from kit.slots.validation.describing import Reading, is_marked_private
+from kit.slots.validation.fields import NOTHING
 from kit.slots.validation.schemas import broken, in_order
 from kit.slots.validation.text import prepared
 
@@ -85,8 +86,8 @@ class ModelSchema:
 
 def _failure(error: Mapping[str, Any]) -> Failure:
     """Return the failure for an error of Pydantic; its own text where there is no code for it."""
-    path, kind, about = path_of(error["loc"]), error["type"], error.get("ctx", {})
-    if failure := limit_failure(error):
+    path, kind, about = _path(error["loc"]), error["type"], error.get("ctx", {})
+    if failure := _broken(error):
         return failure
     if kind == "decimal_max_places":
         return Failure(path, "too_many_places", {"limit": about["decimal_places"]})
@@ -134,14 +135,14 @@ def _field(reading: Reading, name: str, info: FieldInfo) -> Field:
     )
 
 
-def limit_failure(error: Mapping[str, Any]) -> Failure | None:
+def _broken(error: Mapping[str, Any]) -> Failure | None:
     """Return the failure for a limit that is not kept; None for errors of another sort."""
     for name, bound in error.get("ctx", {}).items():
         if name in NAMES:
             of_list = str(error["type"]).startswith("too_")
-            return broken(path_of(error["loc"]), name, bound, of_list=of_list)
+            return broken(_path(error["loc"]), name, bound, of_list=of_list)
     return None
 
 
-def path_of(parts: Iterable[object]) -> str:
+def _path(parts: Iterable[object]) -> str:
     return ".".join(map(str, parts))

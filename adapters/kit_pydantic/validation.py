@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from typing import Annotated, Any, get_args
 
 import pydantic
 
 from kit.slots.persistence.records import KINDS
-from kit.slots.validation import (
-    DataclassSchema,
-    Failure,
-    Field,
-    Judge,
-    Schema,
-    ValidationOptions,
-)
-from kit.slots.validation.schemas import has_limits
-from kit_pydantic.models import ModelSchema, is_model, limit_failure
+from kit.slots.validation import DataclassSchema, Field, Judge, Schema, ValidationOptions
+from kit.slots.validation.schemas import one_by_one
+from kit_pydantic.models import ModelSchema, is_model
 
 _TYPES = {name: cls for cls, name in KINDS.items()}
 
@@ -39,30 +32,25 @@ class PydanticValidation:
 
 
 def _judge(root: Field) -> Judge:
-    """Return what lets Pydantic look at the values of those fields that have limits."""
-    validate = pydantic.TypeAdapter(_type(root)).validate_python
-
-    def judge(values: Any) -> Iterable[Failure]:
-        try:
-            validate(values)
-        except pydantic.ValidationError as error:
-            return filter(None, map(limit_failure, error.errors(include_url=False)))
-        return ()
-
-    return judge
+    return one_by_one(root, _keeps)
 
 
-def _type(field: Field) -> Any:
-    if not has_limits(field):
-        return Any
-    if field.kind == "object":
-        members: dict[str, Any] = {f.name: (_type(f), None) for f in field.fields if has_limits(f)}
-        config = pydantic.ConfigDict(strict=True, regex_engine="python-re")
-        kind: Any = pydantic.create_model(field.cls.__name__, __config__=config, **members)
+def _keeps(field: Field, limit: str) -> Callable[[Any], bool]:
+    """Return what asks Pydantic whether a value keeps a limit."""
+    if field.kind == "list":
+        kind: Any = tuple[Any, ...] if field.cls is tuple else field.cls[Any]
     else:
-        kind = field.cls[_type(field.item), *_rest(field)] if field.item else _TYPES[field.kind]
-    return Annotated[kind, pydantic.Field(**field.judged)] | None
+        kind = _TYPES[field.kind]
+    limited = Annotated[kind, pydantic.Field(**{limit: field.limits[limit]})]
+    # Regular expressions are those of Python, as everywhere else.
+    config = pydantic.ConfigDict(regex_engine="python-re")
+    validate = pydantic.TypeAdapter(limited, config=config).validate_python
 
+    def keeps(value: Any) -> bool:
+        try:
+            validate(value, strict=True)
+        except pydantic.ValidationError:
+            return False
+        return True
 
-def _rest(field: Field) -> tuple[Any, ...]:
-    return (...,) if field.cls is tuple else ()
+    return keeps

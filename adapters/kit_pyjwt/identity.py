@@ -134,7 +134,7 @@ class BearerIdentity:
                     leeway=self._options.leeway,
                     options={"require": self._required, "enforce_minimum_key_length": True},
                 )
-            except jwt.InvalidSignatureError as error:
+            except (jwt.InvalidSignatureError, jwt.InvalidAlgorithmError) as error:
                 failure = error  # without kid, it may be signed with the next one
         raise failure
 

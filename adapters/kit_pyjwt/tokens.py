@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jwt
-from jwt.types import Options
 
 from kit.options import Secret
 from kit.slots.tokens import derived_key, dump
+
+if TYPE_CHECKING:
+    from jwt.types import Options
 
 ALGORITHM = "HS256"
 _OWN_CLOCK: Options = {"verify_exp": False, "strict_aud": True, "require": ["aud", "exp", "value"]}

@@ -35,7 +35,7 @@ class ConsoleMail:
 
     lacks: ClassVar = {"outages": "what the terminal does not show is not noticed"}
 
-    def __init__(self, options: MailOptions) -> None:
+    def __init__(self) -> None:
         self._lock = Lock()
 
     def send(self, message: EmailMessage) -> None:
@@ -106,7 +106,7 @@ def _is_ascii(message: EmailMessage) -> bool:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SMTPOptions(MailOptions):
+class SmtpOptions(MailOptions):
     """Options of the component ``smtp``.
 
     `host` is the server. `tls` says how the connection to it is encrypted: ``"starttls"`` begins
@@ -144,10 +144,10 @@ def _is_here(host: str) -> bool:
         return False
 
 
-class SMTPMail:
+class SmtpMail:
     """Hands messages to a mail server, over a connection of its own for each."""
 
-    def __init__(self, options: SMTPOptions) -> None:
+    def __init__(self, options: SmtpOptions) -> None:
         self._options = options
         self._place = options.host, options.port or _PORTS[options.tls]
         self._tls = ssl.create_default_context()

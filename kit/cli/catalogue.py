@@ -16,7 +16,7 @@ from kit.slots import SHIPPED
 
 @dataclass
 class Catalogue:
-    """Slots by name, their components by name, and what is in use.
+    """Slots by name, their components by name, what is in use, and which slots the config names.
 
     A plug-in that cannot be imported is one of the `problems`, and the rest is listed.
     """
@@ -24,6 +24,7 @@ class Catalogue:
     slots: dict[str, Slot] = field(default_factory=dict)
     components: dict[str, dict[str, Component]] = field(default_factory=dict)
     in_use: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    named: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
     def each(self) -> Iterator[Component]:
@@ -49,6 +50,7 @@ def catalogue(config: Config) -> Catalogue:
         if use is not None or slot.default is not None:
             names = tuple(map(str, names_in(use))) if use else slot.defaults
             found.in_use[slot.name] = names
+            found.named += [slot.name] if use else []
             for name in names:
                 if ":" in name:
                     found.components[slot.name][name] = _own(slot.name, name)

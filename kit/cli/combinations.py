@@ -68,13 +68,13 @@ def _scratched(value: str, scratch: Path) -> str:
 
 
 def axes(found: Catalogue, wanted: Sequence[str]) -> dict[str, list[Component]]:
-    """Return the components to try, by slot: of all slots in use, or of those in `wanted`.
+    """Return the components to try, by slot: of all that the config fills, or those in `wanted`.
 
     A slot for many stays as it is. Each of `wanted` is a slot (``templating``), or a slot with
     names (``templating=jinja2,mako``).
     """
     if not wanted:
-        single = [slot for slot in found.in_use if not found.slots[slot].many]
+        single = [slot for slot in found.named if not found.slots[slot].many]
         return {slot: _all(found, slot) for slot in single}
     chosen = {}
     for text in wanted:

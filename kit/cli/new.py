@@ -60,7 +60,7 @@ def _copy(recipe: Path, folder: Path) -> None:
 
 def _next_steps(folder: Path, config: Config) -> str:
     tests = (folder / "tests").is_dir()
-    missing = [one.install or one.library for one in _missing(config)]
+    missing = [name for one in _missing(config) if (name := one.install or one.library)]
     if tests and not find_spec("pytest"):
         missing.append("pytest")
     steps = [f"cd {shlex.quote(str(folder))}", "kit run", *(["python -m pytest"] if tests else [])]

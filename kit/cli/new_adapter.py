@@ -14,7 +14,16 @@ from kit.config import Config
 from kit.errors import ConfigError, Problem, listing, nearest
 
 SCAFFOLDS = Path(kit.__file__).parent / "scaffold" / "adapter"
-MODELS = {"persistence": "kit_peewee.persistence"}
+MODELS = {
+    "formats": "kit_stdlib.formats",
+    "identity": "kit_stdlib.identity",
+    "mail": "kit_stdlib.mail",
+    "passwords": "kit_stdlib.passwords",
+    "persistence": "kit_peewee.persistence",
+    "rates": "kit_limits.rates",
+    "tokens": "kit_itsdangerous.tokens",
+    "validation": "kit_msgspec.validation",
+}
 
 
 @click.command("new-adapter")

@@ -50,11 +50,15 @@ def secure_cookies(
     if environ["wsgi.url_scheme"] == "https":
         headers = [
             (name, f"{value}; Secure")
-            if name.lower() == "set-cookie" and "; secure" not in value.lower()
+            if name.lower() == "set-cookie" and _is_plain(value)
             else (name, value)
             for name, value in headers
         ]
     return line, headers, body
+
+
+def _is_plain(cookie: str) -> bool:
+    return "secure" not in {part.strip().lower() for part in cookie.split(";")[1:]}
 
 
 @provider

@@ -5,8 +5,11 @@ from __future__ import annotations
 import logging
 import re
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from kit.options import DatabaseURL, Secret
 
 logger = logging.getLogger("kit.security")
 
@@ -105,11 +108,33 @@ class SafeLines(logging.Filter):
         return "\n".join(f"  | {escaped(line)}" for line in lines)
 
 
+def secrets_in(values: Iterable[object]) -> Iterator[str]:
+    """Yield the secrets among options, and the passwords in their URLs, also as they are quoted."""
+    for value in values:
+        if isinstance(value, (list, tuple)):
+            yield from secrets_in(value)
+        elif isinstance(value, (Secret, DatabaseURL)):
+            if password := _password(value):
+                yield from {password, unquote(password)}
+            elif isinstance(value, Secret):
+                yield value
+
+
+def _password(text: str) -> str:
+    try:
+        return urlsplit(text).password or ""
+    except ValueError:
+        return ""
+
+
 safe_lines = SafeLines()
 
 
 def protect(secrets: Iterable[str] = ()) -> None:
-    """Install `safe_lines` on the loggers of the kernel, and hide `secrets` from now on."""
+    """Install `safe_lines` on the loggers of the kernel, and hide `secrets` from now on.
+
+    `secrets` are those of a configuration: see `secrets_in`.
+    """
     safe_lines.hide(secrets)
     for name in LOGGERS:
         logging.getLogger(name).addFilter(safe_lines)  # once, however often

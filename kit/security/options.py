@@ -10,8 +10,7 @@ from typing import Literal
 from kit.errors import listing, nearest
 from kit.options import Duration
 
-ReferrerPolicy = Literal[
-    "no-referrer",
+ReferrerPolicy = Literal[  # with "no-referrer" browsers hide the origin of a site's own forms
     "no-referrer-when-downgrade",
     "origin",
     "origin-when-cross-origin",

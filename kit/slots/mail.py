@@ -25,10 +25,10 @@ logger = logging.getLogger("kit")
 POLICY = policy.SMTP.clone(cte_type="7bit")
 """How messages are written: lines end in CR LF, and all is ASCII, which any server passes on."""
 
+_LONGEST = 1000  # characters of a name, and of a subject
 _LOCAL = re.compile(r"[^\s\"(),:;<>@[\\\]]{1,64}")
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
 _DIFFERING = re.compile("[\xdf\u1e9e\u03c2\u200c\u200d]")  # IDNA 2003 would make ss of \xdf
-_NAMED = re.compile(r'\s*"?([^"<>]*?)"?\s*<([^<>]+)>\s*')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,14 +73,26 @@ def address(given: str | Address) -> Address:
     if isinstance(given, Address):
         name, local, domain = given.display_name, given.username, given.domain
     else:
-        found = _NAMED.fullmatch(given)
-        name, plain = (found[1], found[2]) if found else ("", given)
-        local, _, domain = plain.strip().rpartition("@")
+        name, local, domain = _split(given)
     dots = local.startswith(".") or local.endswith(".") or ".." in local
-    if not _LOCAL.fullmatch(local) or dots or _unprintable(f"{name}{local}"):
-        shown = str(given)
+    if not _LOCAL.fullmatch(local) or dots or len(name) > _LONGEST or _unprintable(name + local):
+        shown = str(given)[:_LONGEST]
         raise InvalidValue(f"{shown!r} is no address for mail: write one, as ada@example.org")
     return Address(name, local, _ascii_domain(domain))
+
+
+def _split(text: str) -> tuple[str, str, str]:
+    """Return name, local part and domain, with nothing in them for a text that has them not."""
+    name, plain = "", text.strip()
+    if plain.endswith(">"):
+        name, _, plain = plain[:-1].rpartition("<")
+        name = name.strip()
+        if name.startswith('"') and name.endswith('"'):
+            name = name[1:-1]
+    if any(mark in name for mark in '"<>\\'):
+        return "", "", ""
+    local, _, domain = plain.strip().rpartition("@")
+    return name, local, domain
 
 
 def _ascii_domain(domain: str) -> str:
@@ -89,11 +101,11 @@ def _ascii_domain(domain: str) -> str:
             f"{domain!r} has letters that versions of IDNA read differently: write it with xn--"
         )
     try:
-        name = domain.encode("idna").decode()
+        name = domain.encode("idna").decode() if len(domain) <= 253 else ""
     except UnicodeError:
         name = ""
     if len(name) > 253 or not all(map(_LABEL.fullmatch, name.split("."))):
-        raise InvalidValue(f"{domain!r} is no domain for mail")
+        raise InvalidValue(f"{domain[:_LONGEST]!r} is no domain for mail")
     return name
 
 
@@ -125,15 +137,15 @@ class Outbox:
 
         `to` is one address or several, which see each other; a str is one address, with or
         without a name. With `html`, readers show that, or else `text`. Raises InvalidValue for
-        an address that is none, and for a line break in `subject`.
+        an address that is none, and for a `subject` of several lines or 1000 characters.
         """
         if not self._open:
             raise RuntimeError("the outbox has gone out: send before the response is streamed")
         several = [to] if isinstance(to, (str, Address)) else list(to)
         if not several:
             raise InvalidValue("a message needs somebody to go to")
-        if _unprintable(subject):
-            raise InvalidValue("the subject of a message is one line of printable characters")
+        if len(subject) > _LONGEST or _unprintable(subject):
+            raise InvalidValue(f"a subject is one line of at most {_LONGEST} characters")
         message = EmailMessage(POLICY)
         message["From"] = self._sender
         message["To"] = [address(one) for one in several]
@@ -156,11 +168,14 @@ class Outbox:
             try:
                 mail.send(message)
             except Exception as error:
+                text = str(error)
+                for one in message["To"].addresses:
+                    text = text.replace(one.addr_spec, "<recipient>")
                 logger.error(
                     "the message %s was not delivered: %s: %s",
                     message["Message-ID"],
                     type(error).__name__,
-                    error,
+                    text,
                     exc_info=None if isinstance(error, KitError) else error,
                 )
 

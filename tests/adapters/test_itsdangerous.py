@@ -1,4 +1,4 @@
-"""What is particular to sessions in signed cookies."""
+"""What is particular to sessions in signed cookies, and to tokens that itsdangerous signs."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ import time
 import zlib
 
 import pytest
-from kit_itsdangerous.sessions import ItsdangerousOptions, SignedCookieSessions
+from itsdangerous import URLSafeSerializer
+from kit_itsdangerous.sessions import SignedCookieSessions
+from kit_itsdangerous.tokens import ItsdangerousTokens
 
 from kit.errors import KitError
 from kit.options import Duration, Secret
-from kit.slots.sessions import SessionKeeper
+from kit.slots.sessions import SessionKeeper, SessionsOptions
 
 RECORD = b'{"created":1,"accessed":1,"data":{}}'
 KEY = Secret("a secret key of 32 bytes or more")
 
 
-def make(key: Secret = KEY, **options: object) -> SignedCookieSessions:
-    return SignedCookieSessions(ItsdangerousOptions(**options), key)
+def make(*keys: Secret, **options: object) -> SignedCookieSessions:
+    return SignedCookieSessions(SessionsOptions(**options), keys or (KEY,))
 
 
 def save(store: SignedCookieSessions, record: bytes = RECORD) -> str:
@@ -40,7 +42,7 @@ def test_a_cookie_signed_with_another_key_is_no_session() -> None:
 
 
 def test_a_former_key_still_opens_cookies_but_signs_none() -> None:
-    former, current = Secret("former key"), make(KEY, fallback_keys=(Secret("former key"),))
+    former, current = Secret("former key"), make(KEY, Secret("former key"))
     assert current.load(save(make(former))) == RECORD
     assert make(former).load(save(current)) is None
     assert make().load(save(current)) == RECORD
@@ -66,10 +68,29 @@ def test_visitors_can_read_their_data() -> None:
 
 
 def test_a_session_too_large_for_a_cookie_says_what_to_do() -> None:
-    keeper = SessionKeeper(make(), ItsdangerousOptions())
+    keeper = SessionKeeper(make(), SessionsOptions())
     session = keeper.open({})
     session["numbers"] = [number * 7919 for number in range(2000)]
     cookie = session.commit()
     assert cookie is not None
     with pytest.raises(KitError, match=r"has \d+ bytes.*over 4093.*keeps it on the server"):
         keeper.cookie(cookie)
+
+
+def test_a_session_is_no_token_and_a_token_no_session() -> None:
+    tokens = ItsdangerousTokens((KEY,))
+    record = b'[99999999999,"admin"]'
+    for purpose in ("sessions", "kit.sessions", ""):
+        assert tokens.read(purpose, save(make(), record)) is None
+    assert make().load(tokens.sign("sessions", "admin", 60)) is None
+
+
+def test_the_secret_key_itself_signs_no_token() -> None:
+    for salt in ("reset", "kit.tokens", "kit.tokens.reset"):
+        forged = URLSafeSerializer(KEY, salt=salt).dumps([99999999999, "admin"])
+        assert ItsdangerousTokens((KEY,)).read("reset", forged) is None
+
+
+def test_the_signature_of_a_token_is_hmac_sha256() -> None:
+    signature = ItsdangerousTokens((KEY,)).sign("reset", 1, 60).rsplit(".", 1)[1]
+    assert len(base64.urlsafe_b64decode(signature + "=")) == 32

@@ -18,6 +18,7 @@ from harness import BATCH_SECONDS, QUICK_BATCH_SECONDS, Effort, Figures, Table, 
 
 THEMES = {
     "requests": "traffic",
+    "input": "inputs",
     "routes": "routes",
     "plugins": "plugin_cost",
     "start": "starting",

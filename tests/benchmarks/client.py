@@ -1,4 +1,4 @@
-"""A WSGI client in the same process: requests as a server would hand them over."""
+"""A client in the same process: requests as a WSGI or ASGI server would hand them over."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import io
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
+from asgi import ASGI
 from harness import Batch, cpu_time
 
-App = Callable[..., Iterable[bytes]]
+App = Callable[..., Iterable[bytes]] | ASGI
 Environ = dict[str, Any]
 
 _SERVER: Environ = {
@@ -48,12 +49,14 @@ def get(path: str, cookie: str = "") -> Environ:
     return {**environ, "HTTP_COOKIE": cookie} if cookie else environ
 
 
-def post(path: str, body: bytes) -> Environ:
-    """Return the environment of a submitted form."""
+def post(
+    path: str, body: bytes, kind: str = "application/x-www-form-urlencoded", cookie: str = ""
+) -> Environ:
+    """Return the environment of a submitted form, or of another `kind` of body."""
     return {
-        **get(path),
+        **get(path, cookie),
         "REQUEST_METHOD": "POST",
-        "CONTENT_TYPE": "application/x-www-form-urlencoded",
+        "CONTENT_TYPE": kind,
         "CONTENT_LENGTH": str(len(body)),
         "wsgi.input": io.BytesIO(body),
     }
@@ -61,6 +64,8 @@ def post(path: str, body: bytes) -> Environ:
 
 def ask(app: App, environ: Environ) -> Answer:
     """Send one request and read the whole answer."""
+    if isinstance(app, ASGI):
+        return Answer(*app.ask(environ))
     started: list[tuple[str, list[tuple[str, str]]]] = []
 
     def start_response(status: str, headers: list[tuple[str, str]], *_: object) -> None:
@@ -95,6 +100,9 @@ def batch(app: App, request: Callable[[int], Environ], seconds: float) -> Batch:
 
 
 def _spent(app: App, environs: list[Environ]) -> float:
+    if isinstance(app, ASGI):
+        return cpu_time(app.sending(environs))
+
     def all_of_them() -> None:
         for environ in environs:
             chunks = app(environ, _start_response)

@@ -67,7 +67,7 @@ def test_the_next_steps_name_what_is_missing(kit, project, monkeypatch):
     monkeypatch.setattr(Component, "version", lambda self: None)
     monkeypatch.setattr("kit.cli.new.find_spec", lambda name: None)
     shown = kit("new", "demo").stdout
-    assert re.search(r'\n    pip install "framekit\[\w+,\w+,\w+,\w+\]" "pytest"\n', shown)
+    assert re.search(r'\n    pip install "framekit\[[\w,]+\]" "pytest"\n', shown)
 
 
 @pytest.mark.parametrize("slot", ["routing", "sessions", "templating"])

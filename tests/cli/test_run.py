@@ -110,8 +110,8 @@ def test_it_prints_address_and_stack_serves_and_stops_cleanly(loud, number):
     lines = server.output.splitlines()
     assert lines[0] == "started"
     assert re.fullmatch(rf"{loud.name} on http://127.0.0.1:\d+ \(Ctrl-C stops it\)", lines[1])
-    assert "  templating   -" in lines
-    assert any(re.fullmatch(r"  routing      werkzeug \d.*", line) for line in lines)
+    assert "  validation  msgspec" in "\n".join(lines)
+    assert any(re.fullmatch(r"  routing     werkzeug \d.*", line) for line in lines)
     assert re.fullmatch(r"\d\d/\w+/\d+ [\d:]+  200  GET / HTTP/1.1", lines[-2])
     assert lines[-1] == "stopped"
     assert "\x1b[" not in server.output

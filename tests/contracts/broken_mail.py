@@ -191,6 +191,10 @@ class TestM16(Broken):
 
 
 class TestM17(Broken):
+    kernel = broken(mail, "_LONGEST", lambda longest: 10 * longest)
+
+
+class TestM18(Broken):
     kernel = broken(mail, "make_msgid", lambda make: lambda domain: f"<1@{domain}>")
 
 

@@ -13,10 +13,9 @@ from pathlib import Path
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
-from kit_stdlib.mail import ConsoleMail, FileMail, FileOptions, SMTPMail, SMTPOptions
+from kit_stdlib.mail import ConsoleMail, FileMail, FileOptions, SmtpMail, SmtpOptions
 
 from kit.contracts.mail import SENDER, MailContract
-from kit.slots.mail import MailOptions
 
 Delivered = Callable[[], list[EmailMessage]]
 
@@ -40,7 +39,7 @@ def free_port() -> int:
 class TestConsole(MailContract):
     @pytest.fixture
     def component(self) -> ConsoleMail:
-        return ConsoleMail(MailOptions(sender=SENDER))
+        return ConsoleMail()
 
     @pytest.fixture
     def delivered(self, capsys: pytest.CaptureFixture[str]) -> Delivered:
@@ -85,17 +84,17 @@ class Inbox:
         return "250 OK"
 
 
-class TestSMTP(MailContract):
+class TestSmtp(MailContract):
     @pytest.fixture
     def inbox(self) -> Inbox:
         return Inbox()
 
     @pytest.fixture
-    def component(self, inbox: Inbox) -> Iterator[SMTPMail]:
+    def component(self, inbox: Inbox) -> Iterator[SmtpMail]:
         port = free_port()
         server = Controller(inbox, "127.0.0.1", port, enable_SMTPUTF8=True)
         server.start()
-        yield SMTPMail(SMTPOptions(sender=SENDER, host="127.0.0.1", port=port, tls="none"))
+        yield SmtpMail(SmtpOptions(sender=SENDER, host="127.0.0.1", port=port, tls="none"))
         server.stop()
 
     @pytest.fixture
@@ -103,6 +102,6 @@ class TestSMTP(MailContract):
         return lambda: [parsed(content) for content in inbox.contents]
 
     @pytest.fixture
-    def away(self) -> SMTPMail:
-        options = SMTPOptions(sender=SENDER, host="127.0.0.1", port=free_port(), tls="none")
-        return SMTPMail(options)
+    def away(self) -> SmtpMail:
+        options = SmtpOptions(sender=SENDER, host="127.0.0.1", port=free_port(), tls="none")
+        return SmtpMail(options)

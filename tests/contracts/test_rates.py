@@ -11,13 +11,13 @@ from kit_limits.rates import MemoryRates, RedisOptions, RedisRates
 
 from kit.contracts.rates import RatesContract
 from kit.options import Secret
-from kit.slots.rates import Rate, RatesOptions, address_prefix, rate
+from kit.slots.rates import Rate, address_prefix, rate
 
 
 class TestMemory(RatesContract):
     @pytest.fixture
     def component(self) -> Iterator[MemoryRates]:
-        component = MemoryRates(RatesOptions())
+        component = MemoryRates()
         yield component
         component.close()
 

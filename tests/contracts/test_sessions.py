@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 from kit_beaker.sessions import BeakerOptions, BeakerSessions
-from kit_itsdangerous.sessions import ItsdangerousOptions, SignedCookieSessions
+from kit_itsdangerous.sessions import SignedCookieSessions
 
 from kit.contracts.sessions import SessionsContract
 from kit.options import DatabaseURL, Secret
+from kit.slots.sessions import SessionsOptions
 
 
 def beaker(**options: Any) -> Iterator[BeakerSessions]:
@@ -93,4 +94,4 @@ class TestBeakerMemcached(SessionsContract):
 class TestItsdangerous(SessionsContract):
     @pytest.fixture
     def component(self) -> SignedCookieSessions:
-        return SignedCookieSessions(ItsdangerousOptions(), Secret(secrets.token_hex(32)))
+        return SignedCookieSessions(SessionsOptions(), (Secret(secrets.token_hex(32)),))

@@ -7,6 +7,7 @@ import logging
 
 import pytest
 
+from kit.options import DatabaseURL, Secret
 from kit.security import logs
 
 ENVIRON = {"REQUEST_METHOD": "POST", "PATH_INFO": "/login", "REMOTE_ADDR": "192.0.2.7"}
@@ -105,6 +106,23 @@ def test_details_that_are_secrets_by_name_are_not_shown(lines):
 def test_configured_secrets_are_shown_nowhere_and_short_texts_are_none(lines):
     logging.getLogger("kit").warning("signed with s3cret-of-this-application, a tiny thing")
     assert lines() == ["WARNING:kit:signed with <secret>, a tiny thing"]
+
+
+def test_the_secrets_of_a_configuration_are_its_keys_and_the_passwords_in_its_urls():
+    values = [
+        Secret("k" * 32),
+        (Secret("old key"), [Secret("older key")]),
+        DatabaseURL("postgresql://app:p%40ss@db/test"),
+        Secret("redis://:hunter2@cache/0"),
+        Secret("redis://[broken"),
+        DatabaseURL("sqlite:////tmp/x.db"),
+        "no secret",
+        None,
+        7,
+    ]
+    assert sorted(logs.secrets_in(values)) == sorted(
+        ["k" * 32, "old key", "older key", "p%40ss", "p@ss", "hunter2", "redis://[broken"]
+    )
 
 
 def test_harmless_lines_stay_as_they_are(lines):

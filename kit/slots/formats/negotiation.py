@@ -143,25 +143,28 @@ class Negotiator:
     def __init__(self, formats: Mapping[str, Format], options: FormatsOptions) -> None:
         self.formats = formats
         self._etag = options.etag
+        self._naming = options.suffix or bool(options.parameter)
         self._parameter = options.parameter and re.compile(
             f"(?:^|&){re.escape(options.parameter)}=([^&]*)"
         )
         self._suffixes = {one.suffix: name for name, one in formats.items()}
+        self._pages = {name for name, one in formats.items() if getattr(one, "pages", False)}
         offers = tuple((name, label) for name, one in formats.items() for label in one.media_types)
-        plain = tuple(one for one in offers if not _pages(formats[one[0]]))
+        plain = tuple(offer for offer in offers if offer[0] not in self._pages)
         self._offers = {False: plain, True: offers}
-        self._names = {page: list(dict(offers)) for page, offers in self._offers.items()}
-        self._varies = {page: len(names) > 1 for page, names in self._names.items()}
-        self._choose = lru_cache(256)(partial(acceptable, offers=plain))
-        self._choose_page = lru_cache(256)(partial(acceptable, offers=offers))
+        self._varies = {page: len(dict(some)) > 1 for page, some in self._offers.items()}
+        self._choose = {
+            page: lru_cache(256)(partial(acceptable, offers=some))
+            for page, some in self._offers.items()
+        }
         self._reader = lru_cache(64)(self._read_by)
         self.data: Callable[[Environ, Any], Made] = self._data
-        if len(formats) == 1 and not (options.etag or options.suffix or options.parameter):
+        if len(formats) == 1 and not (self._etag or self._naming):
             self.data = self._only(*formats.values())
 
     def _only(self, one: Format) -> Callable[[Environ, Any], Made]:
         """Return what makes answers where there is nothing to choose but one format."""
-        choose, dump, general = self._choose, one.dump, self._data
+        choose, dump, general = self._choose[False], one.dump, self._data
 
         def data(environ: Environ, result: Any) -> Made:
             if type(result) is Data or not (chosen := choose(environ.get("HTTP_ACCEPT", ""))):
@@ -173,42 +176,50 @@ class Negotiator:
     def _data(self, environ: Environ, result: Any) -> Made:
         """Return status line, headers and body for what a handler returned: `Data`, or data.
 
-        Raises 406, with a list of what there is, if no format that has the data is acceptable.
+        Raises 406, with a list of what there is, if no format that has the data is acceptable, and
+        TypeError if none has it at all.
         """
-        data = result if isinstance(result, Data) else Data(result)
-        rows = _Rows(data.value) if isinstance(data.value, Iterator) else None
-        if rows:
+        data = result if isinstance(result, Data) else None
+        value = data.value if data else result
+        page = bool(data and data.template)
+        named = self._named(environ) if self._naming else None
+        rows = _Rows(value) if hasattr(value, "__next__") else None
+        if data and rows:
             data = Data(rows, data.template, **data.page)
-        page = bool(data.template)
-        named = self._named(environ)
-        failed = set()
-        for name, label in self.choices(environ, page=page):
+        failed: dict[str, Unsupported] = {}
+        for name, label in self._choices(environ, named, page):
+            one = self.formats[name]
             try:
-                body = _body(self.formats[name], data, rows)
-            except Unsupported:
-                failed.add(name)
+                if name in self._pages:
+                    body: bytes | Iterator[bytes] = one.dump(data)
+                else:
+                    body = one.dump(value) if rows is None else rows.streamed(one)
+            except Unsupported as error:
+                failed[name] = error
                 continue
             headers = [("Content-Type", label)]
             if named is None and self._varies[page]:
                 headers.append(("Vary", "Accept"))
-            return self._conditional(environ, headers, body, self.formats[name])
+            if self._etag and isinstance(body, bytes) and name not in self._pages:
+                return self._tagged(environ, headers, body)
+            return _OK, headers, body
         if rows:
             rows.close()
-        left = [self.formats[name] for name in self._names[page] if name not in failed]
+        raise self._refusal(page, failed)
+
+    def _refusal(self, page: bool, failed: Mapping[str, Unsupported]) -> Exception:
+        left = [self.formats[name] for name in dict(self._offers[page]) if name not in failed]
+        if not left:
+            reasons = [f" {name}: {error}." for name, error in failed.items()]
+            return TypeError(f"[formats] uses no format that has this data.{''.join(reasons)}")
         types = listing(_essence(one.media_types[0]) for one in left)
-        raise NotAcceptable(f"This address answers in: {types}.")
+        return NotAcceptable(f"This address answers in: {types}.")
 
-    def choices(self, environ: Environ, *, page: bool) -> Offers:
-        """Return the formats that a request takes, each with a media type, the best first.
-
-        Formats of pages are among them for a `page`. It is at most one format where a suffix or
-        a parameter names it.
-        """
-        name = self._named(environ)
-        if name is not None:
-            return tuple(one for one in self._offers[page] if one[0] == name)[:1]
-        choose = self._choose_page if page else self._choose
-        return choose(environ.get("HTTP_ACCEPT", ""))
+    def _choices(self, environ: Environ, named: str | None, page: bool) -> Offers:
+        """Return the formats to try, the best first; where one is named, only that."""
+        if named is not None:
+            return tuple(offer for offer in self._offers[page] if offer[0] == named)[:1]
+        return self._choose[page](environ.get("HTTP_ACCEPT", ""))
 
     def _named(self, environ: Environ) -> str | None:
         """Return the name of the format that a suffix or parameter asks for, if there is one."""
@@ -219,12 +230,9 @@ class Negotiator:
             name = self._suffixes.get(name, name) if name else name
         return name
 
-    def _conditional(
-        self, environ: Environ, headers: list[Header], body: bytes | Iterator[bytes], by: Format
-    ) -> Made:
+    def _tagged(self, environ: Environ, headers: list[Header], body: bytes) -> Made:
         """Add the tag of an answer, and leave out the body if the client has it already."""
-        asks = environ.get("REQUEST_METHOD") in ("GET", "HEAD")
-        if not (self._etag and asks and isinstance(body, bytes)) or _pages(by):
+        if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             return _OK, headers, body
         tag = entity_tag(body)
         headers.append(("ETag", tag))
@@ -292,25 +300,16 @@ class _Rows:
         if hasattr(self._items, "close"):
             self._items.close()
 
+    def streamed(self, by: Format) -> Iterator[bytes]:
+        """Return the rows in a format; raise `Unsupported` if it has not the first of them."""
+        by.dump(self.first)
+        return self._chunks(by)
 
-def _body(by: Format, data: Data, rows: _Rows | None) -> bytes | Iterator[bytes]:
-    if _pages(by):
-        return by.dump(data)
-    if rows is None:
-        return by.dump(data.value)
-    by.dump(rows.first)  # tells whether such rows are supported before the status goes out
-    return _closing(by.stream(rows), rows)
-
-
-def _closing(chunks: Iterator[bytes], rows: _Rows) -> Iterator[bytes]:
-    try:
-        yield from chunks
-    finally:
-        rows.close()
-
-
-def _pages(one: Format) -> bool:
-    return bool(getattr(one, "pages", False))
+    def _chunks(self, by: Format) -> Iterator[bytes]:
+        try:
+            yield from by.stream(self)
+        finally:
+            self.close()
 
 
 def _loads(one: Format) -> bool:

@@ -59,7 +59,8 @@ def is_allowed(permission: str, record: Any, user: Any, roles: Iterable[str]) ->
     Raises KitError for a rule that cannot be read: nobody gets anything by it.
     """
     mine = principals(user, roles)
-    if user is not None and _owner(record) == user.id:
+    owner = _owner(record)
+    if user is not None and owner is not None and owner == user.id:
         mine |= {"owner"}
     for rule in _rules(record):
         effect, principal, permissions = _checked(rule, record)

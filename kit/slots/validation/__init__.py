@@ -285,11 +285,11 @@ def path(annotation: Any, checker: Checker) -> Opener:
     schema = checker.schema(annotation, Path)
     names = [field.name for field in schema.fields]
 
-    def read(environ: Environ, *values: Any) -> Path[Any]:
-        raw = {name: str(value) for name, value in zip(names, values, strict=True)}
+    def read(environ: Environ, path_values: Mapping[str, Any]) -> Path[Any]:
+        raw = {name: str(path_values[name]) for name in names if name in path_values}
         return checker.input(Path, schema, environ, raw)
 
-    return _naming(read, ["environ", *names])
+    return read
 
 
 @provider(typed=True)

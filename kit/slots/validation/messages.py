@@ -80,12 +80,18 @@ class Messages:
         self.pick = lru_cache(256)(self._pick)
 
     def _pick(self, accept: str) -> Mapping[str, str]:
-        """Return the texts of the language that fits the header Accept-Language best."""
-        if len(self._languages) == 1 or not 0 < len(accept) <= _LONGEST:
-            return self._languages["en"]
-        offers = ["en", *(language for language in self._languages if language != "en")]
-        best = parse_accept_header(accept, LanguageAccept).best_match(offers)
-        return self._languages[best or "en"]
+        """Return the texts of the language that a header Accept-Language asks for, or English.
+
+        A language without its region will do, where there is no better one (RFC 4647, section 3.4).
+        """
+        if len(self._languages) > 1 and len(accept) <= _LONGEST:
+            for tag, weight in parse_accept_header(accept, LanguageAccept):
+                language = tag.lower() if weight > 0 else ""
+                while language:
+                    if language in self._languages:
+                        return self._languages[language]
+                    language = language.rpartition("-")[0]
+        return self._languages["en"]
 
 
 def text(texts: Mapping[str, str], failure: Failure) -> str:

@@ -12,7 +12,8 @@ from dataclasses import field as member
 from typing import TYPE_CHECKING, Any
 
 from kit.slots.validation import json_schemas
-from kit.slots.validation.fields import NOTHING, Field, read
+from kit.slots.validation.describing import read
+from kit.slots.validation.fields import NOTHING, Field
 from kit.slots.validation.reading import Failure, reader
 
 if TYPE_CHECKING:
@@ -105,6 +106,30 @@ class DataclassSchema:
     def json_schema(self) -> dict[str, Any]:
         """Return the JSON Schema (2020-12) of data, with nested dataclasses in ``$defs``."""
         return json_schemas.of(self.root, closed=self._refuse)
+
+
+def one_by_one(root: Field, keeps: Callable[[Field, str], Callable[[Any], bool]]) -> Judge:
+    """Return what judges every value for each limit alone.
+
+    `keeps` is called at start, with a field and the name of a limit, and returns what says whether
+    a value keeps that limit.
+    """
+    tests: dict[Field, dict[str, Callable[[Any], bool]]] = {}
+    waiting = [root]
+    while waiting:
+        field = waiting.pop()
+        tests[field] = {name: keeps(field, name) for name in field.judged}
+        waiting += field.inner
+
+    def judge(values: Any) -> list[Failure]:
+        return [
+            broken(path, name, field.limits[name], of_list=field.kind == "list")
+            for path, field, value in walk(root, values)
+            for name, test in tests[field].items()
+            if not test(value)
+        ]
+
+    return judge
 
 
 def walk(field: Field, value: Any, path: str = "") -> Iterator[tuple[str, Field, Any]]:

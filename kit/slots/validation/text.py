@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from kit.slots.validation.fields import NOTHING, Field
-from kit.slots.validation.reading import Failure, Refusal, checked_text, is_blank, unknown
+from kit.slots.validation.leaves import Refusal, checked_text
+from kit.slots.validation.reading import Failure, is_blank, unknown
 
 Pair = tuple[str, list[Any]]
 """A name, and all the values that came under it."""

@@ -84,22 +84,25 @@ class Upload:
         """
         folder = Path(folder)
         name = secrets.token_hex(16) + SUFFIXES.get(self.media_type, ".bin")
-        part = folder / f".{name}.part"
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with os.fdopen(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as out:
+            self._store(folder / name, folder / f".{name}.part")
+        except OSError as error:
+            raise Unavailable(f"the file cannot be stored: {error.strerror}") from error
+        self._saved.append(folder / name)
+        return name
+
+    def _store(self, target: Path, part: Path) -> None:
+        descriptor = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        try:
+            with os.fdopen(descriptor, "wb") as out:
                 shutil.copyfileobj(self.stream, out)
                 out.flush()
                 os.fsync(out.fileno())
-            part.rename(folder / name)
-        except OSError as error:
-            part.unlink(missing_ok=True)
-            raise Unavailable(f"the file cannot be stored: {error.strerror}") from error
+            part.rename(target)
         except BaseException:
             part.unlink(missing_ok=True)
             raise
-        self._saved.append(folder / name)
-        return name
 
     def discard(self) -> None:
         """Delete what `save` has stored: the request failed."""

@@ -287,13 +287,13 @@ def _member(value: Any, name: str) -> Any:
 def _text(value: Any, zone: tzinfo) -> str:
     """Return a value as it stands in a form."""
     match value:
-        case str():
-            return value
         case Enum():
             return str(value.value)
+        case str():
+            return value
         case datetime():
-            value = value.astimezone(zone) if value.tzinfo else value
-            return value.replace(tzinfo=None).isoformat(timespec=_precision(value))
+            there = value.astimezone(zone) if value.tzinfo else value
+            return there.replace(tzinfo=None).isoformat(timespec=_precision(there))
         case time():
             return value.isoformat(timespec=_precision(value))
         case date():

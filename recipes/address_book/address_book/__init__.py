@@ -7,14 +7,15 @@ user has, and `contacts` and `imports` are the pages. Which libraries do the wor
 
 from __future__ import annotations
 
+import json
 from http import HTTPStatus
 from pathlib import Path
 
 from address_book import accounts, contacts, imports
 from address_book.book import book
 from address_book.records import Contact, User
-
-from kit import App, KitError
+from kit import App, KitError, Response
+from kit.failures import wants_problem
 from kit.slots.identity import Users
 
 FOLDER = Path(__file__).parents[1]
@@ -47,21 +48,23 @@ app.static("/static", FOLDER / "static")
 
 @app.provider(scope="app")
 def users():
-    """Which of the records are the users."""
-    return Users(User, name="email", password="password")
+    """Which of the records are the users: they log in with the fields email and password."""
+    return Users(User)
 
 
 @app.error(*EXPLAINED)
-def error_page(status, error, render):
-    """Show an error in the same dress as all pages; the kernel adds status and headers."""
+def error_page(status, error, environ, render):
+    """Show an error in the dress of all pages, to programs as RFC 9457 has it.
+
+    The kernel adds status and headers.
+    """
+    title = HTTPStatus(status).phrase
     told = str(error) if isinstance(error, KitError) and status in TOLD else ""
-    return render(
-        "error.html",
-        user=None,
-        messages=list,
-        csrf_field="",
-        status=status,
-        title=HTTPStatus(status).phrase,
-        explained=told or EXPLAINED[status],
-        errors=getattr(error, "errors", []),
-    )
+    explained = told or EXPLAINED[status]
+    errors = getattr(error, "errors", [])
+    if wants_problem(environ):
+        problem = {"title": title, "status": status, "detail": explained, "errors": errors}
+        return Response(json.dumps(problem), mimetype="application/problem+json")
+    frame = {"user": None, "messages": list, "csrf_field": str}
+    about = {"status": status, "title": title, "explained": explained, "errors": errors}
+    return render("error.html", **about, **frame)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from address_book.records import EMAIL
-
 from kit import Conflict, Form, Meta, Routes, Widget, provider, redirect
 from kit.responses import safe_next
+from kit.security.csrf import csrf_field, csrf_token
 from kit.slots.identity import logged_in
 from kit.slots.rates import rate
 
@@ -17,7 +17,9 @@ Email = Annotated[
     Meta(max_length=254, pattern=EMAIL, title="E-mail"),
     Widget("email", autocomplete="username"),
 ]
-Password = Annotated[str, Meta(max_length=1024), Widget("password", autocomplete="current-password")]
+Password = Annotated[
+    str, Meta(max_length=1024), Widget("password", autocomplete="current-password")
+]
 NewPassword = Annotated[
     str,
     Meta(max_length=1024, description="Eight characters or more: a few words are fine."),
@@ -70,13 +72,17 @@ class PasswordChange:
 @provider
 def outside(session):
     """What pages for strangers show around their own."""
-    return {"user": None, "messages": session.flashes, "csrf_field": ""}
+    return {"user": None, "messages": session.flashes, "csrf_field": str}
 
 
 @provider
-def inside(session, user, csrf_field):
-    """What pages show around their own for who is logged in."""
-    return {"user": user, "messages": session.flashes, "csrf_field": csrf_field}
+def inside(session, user):
+    """What pages show around their own for who is logged in; data do without it."""
+    return {
+        "user": user,
+        "messages": session.flashes,
+        "csrf_field": lambda: csrf_field(csrf_token(session)),
+    }
 
 
 @routes.get("/")

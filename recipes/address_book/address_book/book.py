@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 from urllib.parse import urlencode
 
 from address_book.records import Contact, Details, Group, folded
-
 from kit import Meta, Widget, provider
 
 
@@ -43,10 +42,12 @@ class Listing:
 
     def query(self, **changes: object) -> str:
         """Return the query of a URL that asks for the same but for `changes`."""
-        usual = {one.name: one.default for one in fields(self)}
-        wanted = {name: changes.get(name, getattr(self, name)) for name in usual}
-        shown = {name: one for name, one in wanted.items() if one != usual[name]}
-        return urlencode({n: one.value if isinstance(one, Enum) else one for n, one in shown.items()})
+        found = {}
+        for field in fields(self):
+            value = changes.get(field.name, getattr(self, field.name))
+            if value != field.default:
+                found[field.name] = value.value if isinstance(value, Enum) else value
+        return urlencode(found)
 
 
 @dataclass(frozen=True)

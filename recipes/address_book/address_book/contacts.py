@@ -9,7 +9,6 @@ from typing import Annotated
 
 from address_book.book import Listing
 from address_book.records import Contact, Details
-
 from kit import (
     Data,
     Form,
@@ -105,8 +104,9 @@ def contact(id, record, inside, url_for):
 
 
 @one.get("/edit")
-def edit(id, form: Form[ContactForm], record, render, inside):
-    return render("edit.html", form=form.filled(record), contact=record, **inside)
+def edit(id, form: Form[ContactForm], store, render, inside):
+    contact = store.get(Contact, id)
+    return render("edit.html", form=form.filled(contact), contact=contact, **inside)
 
 
 @one.post("", again=edit, limits=WITH_PHOTO)

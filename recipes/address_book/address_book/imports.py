@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, fields
 from typing import Annotated
 
 from address_book.records import Details
-
 from kit import Data, Form, MaxSize, Meta, Routes, Upload, Widget, provider, redirect
 from kit.slots.identity import logged_in
 

@@ -79,7 +79,8 @@ class Contact(Details):
 
     @property
     def born(self) -> str:
-        return f"{self.birthday.day} {self.birthday:%B} {self.birthday.year}" if self.birthday else ""
+        day = self.birthday
+        return f"{day.day} {day:%B} {day.year}" if day else ""
 
     @property
     def belongs(self) -> str:

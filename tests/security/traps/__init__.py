@@ -21,11 +21,15 @@ Weaken = Callable[[pytest.MonkeyPatch], None]
 
 @dataclass
 class Weakening:
-    """One protection taken away, and the combinations where its loss has to show."""
+    """One protection taken away, and the combinations where its loss has to show.
+
+    A `late` one is taken away when the application of the check is ready.
+    """
 
     name: str
     weaken: Weaken
     on: tuple[str, ...]
+    late: bool
 
 
 @dataclass
@@ -52,17 +56,21 @@ def trap(id: str, on: Iterable[str]) -> Callable[[Check], Check]:
     return declare
 
 
-def weakening(id: str, *on: str) -> Callable[[Weaken], Weaken]:
+def weakening(id: str, *on: str, late: bool = False) -> Callable[[Weaken], Weaken]:
     """Declare that the decorated function takes a protection against the trap `id` away.
 
-    It shows on the combinations of the trap that have one of the components `on`; without any, on
-    all of them.
+    It shows on the combinations `on`, and on those that have one of the components `on`; without
+    any, on all of them. A `late` one lets the application be built first.
     """
 
     def declare(weaken: Weaken) -> Weaken:
-        where = tuple(one for one in TRAPS[id].on if not on or set(on) & set(one.split()))
+        where = tuple(
+            one
+            for one in TRAPS[id].on
+            if not on or one in on or (set(on) - set(TRAPS[id].on)) & set(one.split())
+        )
         assert where, f"{id} has no combination with {on}"
-        TRAPS[id].weakenings.append(Weakening(weaken.__name__, weaken, where))
+        TRAPS[id].weakenings.append(Weakening(weaken.__name__, weaken, where, late))
         return weaken
 
     return declare

@@ -344,7 +344,7 @@ def files_are_named_by_the_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @trap("T7", SERVER_SIDE)
 def no_increment_of_parallel_requests_is_lost(stand: Stand) -> None:
-    threads, rounds = 8, 12
+    threads, rounds = 8, 6
     app = stand.app()
     together = Barrier(threads)
     app.get("/begin")(lambda session: session.update(count=0, other=0) or "begun")

@@ -7,6 +7,7 @@ import socket
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ import kit.testing
 from kit import App
 from kit.security.csrf import CHECKED
 
+OTHERS = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+END_OTHERS = f"SELECT pg_terminate_backend(pid) {OTHERS}"
 KEY = "0123456789abcdef" * 3
 
 
@@ -43,6 +46,8 @@ class Stand:
         self.namespace = f"trap{secrets.token_hex(6)}"
         self.shift = 0.0  # seconds by which the clock of sessions is ahead
         self.apps: list[App] = []
+        self.ready: Callable[[], object] = lambda: None  # a check calls it when its app is built
+        self.weakened = False
 
     def tables(self) -> dict[str, dict[str, Any]]:
         """Return the configuration that the combination stands for."""
@@ -57,6 +62,8 @@ class Stand:
                 tables.setdefault("persistence", {})["use"] = part
             elif part in ("sqlite", "postgres"):
                 tables.setdefault("persistence", {})["url"] = self.url(part)
+            elif part in ("argon2", "scrypt"):
+                tables["passwords"] = {"use": [part]}
             elif part == "itsdangerous":
                 tables["sessions"] = {"use": part}
             else:
@@ -98,9 +105,13 @@ class Stand:
         return client
 
     def close(self) -> None:
-        """Stop the applications."""
+        """Stop the applications; end what a weakened one left open on a server."""
+        if self.weakened and "postgres" in self.parts:
+            self.rows(END_OTHERS)
         for app in self.apps:
-            app.stop()
+            with suppress(Exception if self.weakened else ()):
+                app.stop()
+        self.apps.clear()
 
     def sessions(self, app: App) -> dict[str, bytes]:
         """Return what the session store holds by key, not asking the kit where that can be."""
