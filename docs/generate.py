@@ -60,6 +60,10 @@ def components(slot: Slot) -> Iterator[tuple[Component, Any]]:
             for component in load_entry(entry, "").kit_components():
                 if f"{component.slot}.{component.name}" == name:
                     yield component, load_object(component.factory)
+    for _, plugin in SHIPPED:
+        for component in getattr(plugin, "kit_components", list)():
+            if component.slot == slot.name:
+                yield component, load_object(component.factory)
 
 
 def options_of(slot: Slot, factory: Any) -> type:
@@ -172,7 +176,7 @@ def options_table(cls: type) -> str:
 
 
 def kernel_options() -> str:
-    """Return the tables ``[app]`` and ``[limits]``."""
+    """Return the tables that are the kernel's own."""
     return "\n".join(
         f"### `[{name}]`\n\n{options_table(cls)}" for name, cls in KERNEL_TABLES.items()
     )
@@ -186,7 +190,8 @@ def slot_page(slot: Slot) -> str:
         (f"`{provider.__kit_name__}`", provider.__kit_scope__, first_paragraph(provider))
         for provider in given
     ]
-    rows.append((f"`{slot.name}`", "app", f"The component itself, a `{slot.protocol.__name__}`."))
+    held = "The components by name, each" if slot.many else "The component itself,"
+    rows.append((f"`{slot.name}`", "app", f"{held} a `{slot.protocol.__name__}`."))
     rows.append((f"`{slot.name}_options`", "app", "The options of the component."))
     parts.append(f"### Providers\n\n{table(('name', 'scope', 'what'), rows)}")
     for component, factory in components(slot):
@@ -196,11 +201,14 @@ def slot_page(slot: Slot) -> str:
 
 def component_section(slot: Slot, component: Component, factory: Any) -> str:
     """Return what is to be known about one component."""
-    default = ", the default of the slot" if component.name == slot.default else ""
+    default = ", the default of the slot" if component.name in slot.defaults else ""
+    use = f'["{component.name}"]' if slot.many else f'"{component.name}"'
+    wraps = "Needs no further library."
+    if component.library:
+        wraps = f'Wraps {component.library}: `pip install "{component.install}"`.'
     text = (
         f"### Component `{component.name}`\n\n"
-        f'`use = "{component.name}"`{default}. Wraps {component.library}:'
-        f' `pip install "{component.install}"`.\n\n{inspect.getdoc(factory)}\n'
+        f"`use = {use}`{default}. {wraps}\n\n{inspect.getdoc(factory)}\n"
     )
     cls = options_of(slot, factory)
     if not own_fields(cls) or cls is slot.options:
@@ -229,8 +237,9 @@ def all_options() -> str:
     for slot in slots():
         known = list(components(slot))
         names = ", ".join(f"`{component.name}`" for component, _ in known)
-        use = f'a component: {names}, or `"module:name"`'
-        rows.append((f"`[{slot.name}]`", "`use`", use, shown(slot.default)))
+        use = f'{"a list of" if slot.many else "a component:"} {names}, or `"module:name"`'
+        default = list(slot.defaults) if slot.many and slot.defaults else slot.default
+        rows.append((f"`[{slot.name}]`", "`use`", use, shown(default)))
         add(slot.name, slot.options)
         for component, factory in known:
             if (cls := options_of(slot, factory)) is not slot.options:

@@ -101,12 +101,9 @@ class _Description:
         self._responses: JSON = {}
         self._security = dict(_schemes(app))
         self._operations = list(operations(app, app._wiring.providers, info.below))
-        found = [(one, result) for one in self._operations for result in one.results]
-        schemas, self._definitions = shown([result.type for _, result in found])
-        self._shown = {
-            (id(operation), result): schema
-            for (operation, result), schema in zip(found, schemas, strict=True)
-        }
+        results = [result for one in self._operations for result in one.results]
+        schemas, self._definitions = shown([result.type for result in results])
+        self._shown = {id(result): one for result, one in zip(results, schemas, strict=True)}
 
     def document(self) -> JSON:
         paths: JSON = {}
@@ -179,7 +176,7 @@ class _Description:
         for result in operation.results:
             status = "default" if result.status is None else str(result.status)
             answer = made.setdefault(status, {"description": _phrase(result), "content": {}})
-            answer["content"] |= self._content(operation, result)
+            answer["content"] |= self._content(result)
         for answer in made.values():
             if not answer["content"]:
                 del answer["content"]
@@ -188,7 +185,7 @@ class _Description:
                 made[str(status)] = self._error(status)
         return dict(sorted(made.items()))
 
-    def _content(self, operation: Operation, result: Result) -> JSON:
+    def _content(self, result: Result) -> JSON:
         if result.kind == "html":
             return {"text/html": {"schema": {"type": "string"}}}
         if result.kind == "bytes":
@@ -196,7 +193,7 @@ class _Description:
         if result.kind in ("nothing", "unknown"):
             return {}
         content: JSON = {}
-        schema = self._shown[id(operation), result]
+        schema = self._shown[id(result)]
         for one in self._formats.values():
             if getattr(one, "pages", False):
                 if result.kind == "page":
@@ -214,7 +211,9 @@ class _Description:
             self._responses[name] = {"description": description}
             if status not in _BODILESS and not self._is_own(status):
                 self._responses[name]["content"] = {
-                    "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}},
+                    "application/problem+json": {
+                        "schema": {"$ref": "#/components/schemas/Problem"}
+                    },
                     "text/html": {"schema": {"type": "string"}},
                 }
         return {"$ref": f"#/components/responses/{name}"}
@@ -252,7 +251,9 @@ def _path_value(parameter: Parameter) -> JSON:
     kind = parameter.kind
     if kind in _PATH_VALUES and parameter.converter is CONVERTERS[kind]:
         return _PATH_VALUES[kind]
-    plain = re.fullmatch(r"(?:[\w\s.,:;@+*?|{}()\[\]-]|\\[dws.-]|\(\?:)+", parameter.converter.regex)
+    plain = re.fullmatch(
+        r"(?:[\w\s.,:;@+*?|{}()\[\]-]|\\[dws.-]|\(\?:)+", parameter.converter.regex
+    )
     pattern = {"pattern": f"^(?:{parameter.converter.regex})$"} if plain else {}
     return {"type": "string", "minLength": 1, **pattern}
 

@@ -35,7 +35,11 @@ class Result:
 
 def results(handler: Callable[..., Any]) -> list[Result]:
     """Return the ways in which a handler may answer: what its annotation says, at least one."""
-    return list(dict.fromkeys(_results(_annotation(handler))))
+    found: list[Result] = []
+    for result in _results(_annotation(handler)):
+        if result not in found:
+            found.append(result)
+    return found
 
 
 def _annotation(handler: Callable[..., Any]) -> Any:

@@ -35,7 +35,9 @@ def shown(kinds: Sequence[Any]) -> tuple[list[JSON], JSON]:
 
 def _generated(kinds: Sequence[Any]) -> tuple[tuple[JSON, ...], JSON] | None:
     try:
-        return msgspec.json.schema_components(kinds, schema_hook=_other, ref_template=REF + "{name}")
+        return msgspec.json.schema_components(
+            kinds, schema_hook=_other, ref_template=REF + "{name}"
+        )
     except (TypeError, NameError):
         return None
 
@@ -114,7 +116,9 @@ def _flat(
         needed = required and field.name in schema.get("required", ())
         if field.kind == "object":
             inner = defined.get(one.get("$ref", "").removeprefix("#/$defs/"), one)
-            yield from _flat(field.fields, inner, defined, f"{prefix}{field.name}.", required=needed)
+            yield from _flat(
+                field.fields, inner, defined, f"{prefix}{field.name}.", required=needed
+            )
         elif field.item is None or field.item.kind != "object":
             yield prefix + field.name, one, needed
 
@@ -141,4 +145,3 @@ def for_xml(schema: Any) -> Any:
         made["xml"] = {"wrapped": True}
         made["items"] = {**made["items"], "xml": {"name": "item"}}
     return made
-

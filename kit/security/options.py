@@ -10,7 +10,7 @@ from typing import Literal
 from kit.errors import listing, nearest
 from kit.options import Duration
 
-ReferrerPolicy = Literal[  # with "no-referrer" browsers hide the origin of a site's own forms
+ReferrerPolicy = Literal[
     "no-referrer-when-downgrade",
     "origin",
     "origin-when-cross-origin",
@@ -67,7 +67,8 @@ class SecurityOptions:
     nonce of an answer whose handler names ``csp_nonce``; `csp_report_only` is a second one, that
     browsers only report on. `hsts` is for how long browsers come over https only; it goes out
     over https, for subdomains too with `hsts_subdomains`, and `hsts_preload` asks to be on the
-    browsers' own list. `referrer_policy` says what other sites learn of the page a link was on.
+    browsers' own list. `referrer_policy` says what other sites learn of the page a link was on;
+    ``"no-referrer"`` is no choice, since browsers then hide where the site's own forms come from.
 
     `accepted` silences findings of ``kit check --deploy`` by id, each with the reason why:
     ``accepted = {"KIT-D007" = "one machine, few writers"}``.
