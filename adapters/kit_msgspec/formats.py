@@ -41,6 +41,7 @@ class JsonLinesFormat:
 
     media_types = ("application/jsonl", "application/x-ndjson")
     suffix = "jsonl"
+    rows = True
 
     def __init__(self) -> None:
         self._encoder = msgspec.json.Encoder(enc_hook=other)

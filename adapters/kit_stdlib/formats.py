@@ -40,6 +40,7 @@ class CsvFormat:
     media_types = ("text/csv; charset=utf-8",)
     suffix = "csv"
     as_text = True
+    rows = True
     lacks: ClassVar = {
         "nested": "the rows of a table are records of single values",
         "typed": "a cell holds text",

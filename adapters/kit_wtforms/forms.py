@@ -129,7 +129,8 @@ def _field(field: Any, name: str) -> Field:
         item = Field(name="", kind="file", label="", widget="file")
         return Field(kind="list", widget="file", cls=list, item=item, **about)
     choices = _choices(field) if kind == "choice" else ()
-    limits = {_LIMITS[flag]: value for flag in _LIMITS if (value := getattr(field.flags, flag))}
+    flags = {limit: getattr(field.flags, flag) for flag, limit in _LIMITS.items()}
+    limits = {limit: value for limit, value in flags.items() if value is not None}
     if callable(field.default):
         about["make_default"] = field.default
     elif field.default is not None:
@@ -138,7 +139,7 @@ def _field(field: Any, name: str) -> Field:
 
 
 def _choices(field: Any) -> tuple[Choice, ...]:
-    return tuple(Choice(one.value, str(one.value), str(one.label)) for one in field.iter_choices())
+    return tuple(Choice(one[0], str(one[0]), str(one[1])) for one in field.iter_choices())
 
 
 def _flat(

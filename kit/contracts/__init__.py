@@ -12,9 +12,9 @@ from typing import Any, ClassVar, TypeVar
 
 import pytest
 
-pytest.register_assert_rewrite(
-    *(f"kit.contracts.{slot}" for slot in ("routing", "templating", "persistence", "sessions"))
-)
+from kit.slots import SHIPPED
+
+pytest.register_assert_rewrite(*(f"kit.contracts.{name.rpartition('.')[2]}" for name, _ in SHIPPED))
 
 F = TypeVar("F", bound=Callable[..., Any])
 

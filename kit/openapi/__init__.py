@@ -6,7 +6,7 @@ anyway: patterns, docstrings, the annotations of handlers, formats, guards and s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -16,14 +16,14 @@ from werkzeug.wrappers import Response
 
 from kit.openapi.document import Info
 from kit.openapi.document import document as described
-from kit.openapi.operations import raises
+from kit.openapi.operations import leave_out, raises
 from kit.openapi.page import page as shown
 from kit.routes import Guard, Routes
 
 if TYPE_CHECKING:
     from kit.app import App
 
-__all__ = ["document", "raises", "routes"]
+__all__ = ["document", "leave_out", "raises", "routes"]
 
 _FOR_A_DAY = {"Cache-Control": "public, max-age=86400"}
 _NO_STORE = {"Cache-Control": "no-cache"}
@@ -49,7 +49,7 @@ def routes(
     below: str = "/",
     requires: Guard | Iterable[Guard] = (),
 ) -> Routes:
-    """Return routes for the document, ``openapi.json``, and for a page that shows it, below `prefix`.
+    """Return routes for the document, ``openapi.json``, and a page that shows it, below `prefix`.
 
     `title`, `version` and `description` are what it says of the application; `below` is the path
     of the routes that it describes, and `requires` are guards of document and page. The document
@@ -80,12 +80,9 @@ def routes(
         return Response(style, content_type="text/css; charset=utf-8", headers=_FOR_A_DAY)
 
     group = Routes(prefix, "openapi", requires)
-    for path, handler in {"/openapi.json": document, "/": page, "/style.css": stylesheet}.items():
-        group.get(path)(_own(handler))
+    group.get("/openapi.json")(document)
+    group.get("/")(page)
+    group.get("/style.css")(stylesheet)
+    for route in group.routes:
+        leave_out(route.handler)
     return group
-
-
-def _own(handler: Callable[..., Any]) -> Callable[..., Any]:
-    """Mark a handler as one that is not described itself."""
-    handler.__kit_openapi__ = True  # type: ignore[attr-defined]
-    return handler

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from kit.openapi.operations import Operation, operations
-from kit.openapi.schemas import JSON, Inputs, as_text, flat, for_xml, shown
+from kit.openapi.schemas import JSON, Inputs, flat, for_xml, shown
 from kit.patterns import CONVERTERS, Parameter
 from kit.slots.formats import Negotiator
 from kit.slots.validation import Body, Form, HeaderValues, Path, Query
@@ -45,6 +45,10 @@ _PROBLEM: JSON = {
     },
     "required": ["type", "title", "status", "detail"],
 }
+_PROBLEMS: JSON = {
+    "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}},
+    "text/html": {"schema": {"type": "string"}},
+}
 _MEANINGS = {
     303: "A browser is sent to the page to log in.",
     304: "The client has the answer already.",
@@ -70,6 +74,7 @@ _PATH_VALUES: Mapping[str, JSON] = {
     "uuid": {"type": "string", "format": "uuid"},
     "path": {"type": "string", "minLength": 1},
 }
+_PORTABLE = re.compile(r"(?:[\w\s.,:;@+*?|{}()\[\]-]|\\[dws.-]|\(\?:)+")  # JavaScript has it too
 _NO_PARAMETERS = ("Accept", "Content-Type", "Authorization")  # OpenAPI has its own words for them
 _FORM = "application/x-www-form-urlencoded"
 _MULTIPART = "multipart/form-data"
@@ -100,7 +105,8 @@ class _Description:
         self._inputs = Inputs()
         self._responses: JSON = {}
         self._security = dict(_schemes(app))
-        self._operations = list(operations(app, app._wiring.providers, info.below))
+        providers = app._wiring.providers.replaced({})  # a copy, to look things up in
+        self._operations = list(operations(app, providers, info.below))
         results = [result for one in self._operations for result in one.results]
         schemas, self._definitions = shown([result.type for result in results])
         self._shown = {id(result): one for result, one in zip(results, schemas, strict=True)}
@@ -180,9 +186,9 @@ class _Description:
         for answer in made.values():
             if not answer["content"]:
                 del answer["content"]
-        for status in sorted(operation.statuses()):
-            if str(status) not in made:
-                made[str(status)] = self._error(status)
+        for error in sorted(operation.statuses()):
+            if str(error) not in made:
+                made[str(error)] = self._error(error)
         return dict(sorted(made.items()))
 
     def _content(self, result: Result) -> JSON:
@@ -210,12 +216,7 @@ class _Description:
             description = _MEANINGS.get(status, HTTPStatus(status).phrase + ".")
             self._responses[name] = {"description": description}
             if status not in _BODILESS and not self._is_own(status):
-                self._responses[name]["content"] = {
-                    "application/problem+json": {
-                        "schema": {"$ref": "#/components/schemas/Problem"}
-                    },
-                    "text/html": {"schema": {"type": "string"}},
-                }
+                self._responses[name]["content"] = _PROBLEMS
         return {"$ref": f"#/components/responses/{name}"}
 
     def _is_own(self, status: int) -> bool:
@@ -251,10 +252,8 @@ def _path_value(parameter: Parameter) -> JSON:
     kind = parameter.kind
     if kind in _PATH_VALUES and parameter.converter is CONVERTERS[kind]:
         return _PATH_VALUES[kind]
-    plain = re.fullmatch(
-        r"(?:[\w\s.,:;@+*?|{}()\[\]-]|\\[dws.-]|\(\?:)+", parameter.converter.regex
-    )
-    pattern = {"pattern": f"^(?:{parameter.converter.regex})$"} if plain else {}
+    regex = parameter.converter.regex
+    pattern = {"pattern": f"^(?:{regex})$"} if _PORTABLE.fullmatch(regex) else {}
     return {"type": "string", "minLength": 1, **pattern}
 
 
@@ -270,7 +269,7 @@ def _form_types(files: bool) -> tuple[str, ...]:
 
 def _form(members: Iterable[tuple[str, JSON, bool]]) -> JSON:
     found = list(members)
-    made: JSON = {"type": "object", "properties": {name: as_text(one) for name, one, _ in found}}
+    made: JSON = {"type": "object", "properties": {name: one for name, one, _ in found}}
     if required := [name for name, _, needed in found if needed]:
         made["required"] = required
     return made

@@ -39,6 +39,12 @@ def raises(*statuses: int) -> Callable[[F], F]:
     return mark
 
 
+def leave_out(handler: F) -> F:
+    """Leave the routes of a handler out of the document: ``@openapi.leave_out`` below the route."""
+    handler.__kit_left_out__ = True  # type: ignore[attr-defined]
+    return handler
+
+
 @dataclass(frozen=True)
 class Operation:
     """One method of one pattern: `names` are all providers behind it, `guarded` those of guards.
@@ -116,10 +122,9 @@ class Operation:
             found.add(403)
         if any(one.kind in ("data", "page", "unknown") for one in self.results):
             found.add(406)
-        if self.app.provided("formats_options").etag and not self.unsafe:
-            found.add(304)
-        found |= _of_slots(self)
-        return found
+            if self.app.provided("formats_options").etag and not self.unsafe:
+                found.add(304)
+        return found.union(_of_slots(self))
 
 
 def _of_slots(operation: Operation) -> Iterator[int]:
@@ -170,8 +175,8 @@ def _given_by(app: App, slot: str) -> set[str]:
 def operations(app: App, providers: Providers, below: str) -> Iterator[Operation]:
     """Yield what there is to describe: the routes below a path, but for those of this package."""
     for route in app.routes:
-        own = getattr(route.handler, "__kit_openapi__", False)
-        if isinstance(route.pattern, Native) or own or not route.text.startswith(below):
+        left_out = getattr(route.handler, "__kit_left_out__", False)
+        if isinstance(route.pattern, Native) or left_out or not route.text.startswith(below):
             continue
         pattern = Pattern.parse(route.pattern, app.converters)
         for method in route.methods:

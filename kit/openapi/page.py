@@ -97,9 +97,8 @@ class _Page:
 
     def _access(self, ways: Iterable[JSON]) -> Markup:
         names = [" and ".join(way) or "nothing" for way in ways]
-        return (
-            Markup("<p>Who asks is said by: {}.</p>\n").format(", ".join(names)) if names else _NO
-        )
+        said = Markup("<p>Who asks is said by: {}.</p>\n").format(", ".join(names))
+        return said if names else _NO
 
     def _parameters(self, parameters: Iterable[JSON]) -> Markup:
         rows = [

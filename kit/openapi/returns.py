@@ -46,7 +46,7 @@ def _annotation(handler: Callable[..., Any]) -> Any:
     """Return the annotation of what a handler returns; `UNKNOWN` where it cannot be read."""
     function = inspect.unwrap(handler)
     if not hasattr(function, "__annotations__"):
-        function = getattr(type(function), "__call__", None)
+        function = type(function).__call__
     found = getattr(function, "__annotations__", {}).get("return", UNKNOWN)
     if not isinstance(found, str):
         return found

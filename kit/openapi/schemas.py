@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 JSON = dict[str, Any]
 REF = "#/components/schemas/"
+_TEMPLATE = REF + "{name}"
 
 
 def shown(kinds: Sequence[Any]) -> tuple[list[JSON], JSON]:
@@ -35,9 +36,7 @@ def shown(kinds: Sequence[Any]) -> tuple[list[JSON], JSON]:
 
 def _generated(kinds: Sequence[Any]) -> tuple[tuple[JSON, ...], JSON] | None:
     try:
-        return msgspec.json.schema_components(
-            kinds, schema_hook=_other, ref_template=REF + "{name}"
-        )
+        return msgspec.json.schema_components(kinds, schema_hook=_other, ref_template=_TEMPLATE)
     except (TypeError, NameError):
         return None
 
@@ -116,9 +115,8 @@ def _flat(
         needed = required and field.name in schema.get("required", ())
         if field.kind == "object":
             inner = defined.get(one.get("$ref", "").removeprefix("#/$defs/"), one)
-            yield from _flat(
-                field.fields, inner, defined, f"{prefix}{field.name}.", required=needed
-            )
+            name = f"{prefix}{field.name}."
+            yield from _flat(field.fields, inner, defined, name, required=needed)
         elif field.item is None or field.item.kind != "object":
             yield prefix + field.name, one, needed
 

@@ -53,7 +53,8 @@ class Contact(pydantic.BaseModel):
 
     @pydantic.model_validator(mode="after")
     def fits(self) -> Contact:
-        assert self.name != "Red" or self.color is Color.RED, "Red is red."
+        if self.name == "Red" and self.color is not Color.RED:
+            raise ValueError("Red is red.")
         return self
 
 

@@ -12,6 +12,7 @@ import wtforms
 from kit_wtforms.validation import WTFormsValidation
 from werkzeug.datastructures import FileStorage
 from wtforms import validators
+from wtforms.fields.choices import SelectChoice as Choice
 
 from kit import App
 from kit.slots.validation import Checked, Form, Upload, ValidationOptions
@@ -32,8 +33,8 @@ class Contact(wtforms.Form):
     )
     born = wtforms.DateField(validators=[validators.Optional()], default=date.today)
     price = wtforms.DecimalField(validators=[validators.Optional()])
-    color = wtforms.SelectField(choices=[("red", "Red"), ("blue", "Blue")])
-    level = wtforms.RadioField(choices=[(1, "Low"), (2, "High")], coerce=int, default=1)
+    color = wtforms.SelectField(choices=[Choice("red", "Red"), Choice("blue", "Blue")])
+    level = wtforms.RadioField(choices=[Choice(1, "Low"), Choice(2, "High")], coerce=int, default=1)
     sizes = wtforms.SelectMultipleField(choices=["s", "l"])
     tags = wtforms.FieldList(wtforms.StringField(validators=[validators.Length(max=3)]))
     address = wtforms.FormField(Address)

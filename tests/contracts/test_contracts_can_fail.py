@@ -18,8 +18,10 @@ from pathlib import Path
 
 import pytest
 
+from kit.slots import SHIPPED
+
 HERE = Path(__file__).parent
-SLOTS = ("routing", "templating", "persistence", "sessions")
+SLOTS = [name.rpartition(".")[2] for name, _ in SHIPPED]
 PLUGIN = """
 import json
 import os

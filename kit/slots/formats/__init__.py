@@ -58,9 +58,10 @@ class Format(Protocol):
 
     A component may have these class attributes too. ``loads = False`` says that it cannot read.
     ``as_text = True`` says that values come back as text (as they do from a form), so that
-    validation has to make numbers and dates of them. ``pages = True`` says that it shows the page
-    of an answer: it is offered only where that has a template, and `dump` is given the whole
-    `Data`. ``lacks`` says which capabilities of the slot's contract it cannot have, and why.
+    validation has to make numbers and dates of them. ``rows = True`` says that what it reads is
+    always a list. ``pages = True`` says that it shows the page of an answer: it is offered only
+    where that has a template, and `dump` is given the whole `Data`. ``lacks`` says which
+    capabilities of the slot's contract it cannot have, and why.
 
     `kit.slots.formats.plain` and `rows` turn any data into dicts, lists, text, numbers, booleans
     and None, as all formats show it; `chunked` joins small pieces of a body.

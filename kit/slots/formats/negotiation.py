@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache, partial
 from hashlib import blake2b
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 from urllib.parse import unquote_plus
 
 from werkzeug.exceptions import BadRequest, NotAcceptable, UnsupportedMediaType
@@ -24,6 +24,7 @@ from kit.slots.formats.plain import Unsupported
 if TYPE_CHECKING:
     from kit.slots.formats import Format, FormatsOptions
 
+T = TypeVar("T")
 Header = tuple[str, str]
 Environ = Mapping[str, Any]
 Made = tuple[str, list[Header], bytes | Iterator[bytes]]
@@ -48,18 +49,18 @@ _TAG = re.compile(r'"[^"]*"')
 _UTF_8 = {("charset", "utf-8"), ("charset", "utf8"), ("charset", "us-ascii")}
 
 
-class Data:
+class Data(Generic[T]):
     """The result of a handler that is shown in the format that the client asks for.
 
     `value` is what every format shows: a dict, a list, a dataclass, or an iterator of rows, which
     are sent as they come. The format ``html`` is offered if there is a `template`. It is filled
     with the members of `value` if that is a dict, else with `value` as ``data``, and with `page`,
-    which no other format shows.
+    which no other format shows. The annotation ``Data[list[Contact]]`` says what `value` is.
     """
 
     __slots__ = ("page", "template", "value")
 
-    def __init__(self, value: Any, /, template: str = "", **page: Any) -> None:
+    def __init__(self, value: T, /, template: str = "", **page: Any) -> None:
         self.value = value
         self.template = template
         self.page = page
