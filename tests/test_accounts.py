@@ -23,7 +23,7 @@ from kit.options import Size
 from kit.slots.identity import Users, logged_in
 from kit.slots.identity.logins import GRACE, USER_KEY
 from kit.slots.rates import RatesOptions
-from kit.testing import client
+from kit.testing import client, emptied
 
 SECRET = "0123456789abcdef" * 4
 PASSWORD = "tiny horse staple"
@@ -344,9 +344,18 @@ def test_what_is_refused_costs_no_hash(site):
     assert computed(site) == before
 
 
+@pytest.fixture(params=["memory", "redis"])
+def rates(request) -> dict[str, Any]:
+    """A store for the limiter that nobody else counts in."""
+    if request.param == "memory":
+        return {"use": "memory"}
+    url = request.getfixturevalue("redis_url")
+    return {"use": "redis", "redis": {"url": url, "namespace": f"t{secrets.token_hex(8)}"}}
+
+
 @pytest.mark.parametrize("limits", [{}, {"address_attempts": "1000 / minute"}])
-def test_threads_do_not_get_more_checks(tmp_path, limits):
-    app = make(tmp_path, identity=limits)
+def test_threads_do_not_get_more_checks(tmp_path, rates, limits):
+    app = make(tmp_path, identity=limits, rates=rates)
     register(app.start())
     before, ready = computed(app), threading.Barrier(20)
 
@@ -793,8 +802,10 @@ def test_all_tokens_for_a_reset_end_with_one(app):
     assert [reset(app, token) for token in tokens] == [None, None, None]
 
 
-def test_of_two_requests_with_one_token_one_counts(app):
-    user = register(app)
+@pytest.mark.parametrize("database_url", ["sqlite", "postgres", "mariadb"], indirect=True)
+def test_of_parallel_requests_with_one_token_one_counts(tmp_path, stack, database_url):
+    app = make(tmp_path, stack, persistence={"url": database_url})
+    user = register(emptied(app))
     token = reset_token(app, user)
     ready = threading.Barrier(4)
 
@@ -805,6 +816,7 @@ def test_of_two_requests_with_one_token_one_counts(app):
     with ThreadPoolExecutor(4) as threads:
         found = list(threads.map(one, range(4)))
     assert len([user for user in found if user]) == 1
+    app.stop()
 
 
 RENAMED = {"renamed": lambda store, user: store.save(replace(user, email="new@example.org"))}

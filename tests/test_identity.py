@@ -237,6 +237,12 @@ def test_one_component_keeps_logins(tmp_path):
     assert "use has SessionIdentity, session, and all of them keep logins" in problems(app)[0]
 
 
+def test_options_of_accounts_are_the_same_for_all_components(tmp_path):
+    tables = {"basic": {"attempts": "3 / hour"}, "session": {"realm": "its own"}}
+    app = make(tmp_path, "session", "basic", identity=tables)
+    assert "[identity] attempts is not the same for all components" in problems(app)[0]
+
+
 # Several at once
 
 

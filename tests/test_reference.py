@@ -137,7 +137,26 @@ def test_a_public_name_is_documented(name: str) -> None:
     assert len(doc.split()) > 5, f"the docstring of kit.{name} says little: {doc!r}"
 
 
-@pytest.mark.parametrize("name", sorted(APP._wiring.providers.all))
+OF_SLOTS = {
+    name
+    for slot in SLOTS
+    for name in (
+        slot.name,
+        f"{slot.name}_options",
+        *(provider.__kit_name__ for provider in slot.providers),
+    )
+    if slot.name != "routing"
+}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        for name in sorted(APP._wiring.providers.all)
+        if name.isidentifier() and name not in OF_SLOTS
+    ],
+)
 def test_a_provider_of_the_kernel_is_documented(name: str) -> None:
     assert f"`{name}`" in written("app.md")
 

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from email import message_from_bytes, policy
 from pathlib import Path
@@ -112,19 +113,21 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     assert "Traceback" not in log.read_text()
 
 
-@pytest.fixture
-def new_page(chromium: Any, server: Server) -> Iterator[Callable[..., Any]]:
-    """Return a function that opens a page of a visitor of their own.
+@contextmanager
+def visitors(chromium: Any, server: Server) -> Iterator[Callable[..., Any]]:
+    """Give a function that opens a page of a visitor of their own.
 
     Nothing may be asked of other hosts than the server, and no script may fail or be refused.
     """
     contexts, complaints = [], []
 
-    def watch(page: Any) -> None:
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on(
-            "console", lambda said: complaints.append(said.text) if "Policy" in said.text else 0
-        )
+    def request(sent: Any) -> None:
+        if not sent.url.startswith(("http://127.0.0.1:", "about:")):
+            complaints.append(f"a request went to {sent.url}")
+
+    def said(entry: Any) -> None:
+        if "Content Security Policy" in entry.text:
+            complaints.append(entry.text)
 
     def make(size: str = "desktop", **options: Any) -> Any:
         width, height = SIZES[size]
@@ -136,19 +139,30 @@ def new_page(chromium: Any, server: Server) -> Iterator[Callable[..., Any]]:
             **options,
         )
         context.set_default_timeout(10_000)
+        context.on("request", request)
+        context.on("console", said)
+        context.on("weberror", lambda error: complaints.append(str(error.error)))
         contexts.append(context)
-        context.on("page", watch)
-        context.on("request", lambda sent: elsewhere(sent.url))
         return context.new_page()
-
-    def elsewhere(url: str) -> None:
-        if not url.startswith((server.url, "http://127.0.0.1", "about:")):
-            complaints.append(f"a request went to {url}")
 
     yield make
     for context in contexts:
         context.close()
     assert complaints == []
+
+
+@pytest.fixture
+def new_page(chromium: Any, server: Server) -> Iterator[Callable[..., Any]]:
+    """A function that opens a page of a visitor of their own."""
+    with visitors(chromium, server) as make:
+        yield make
+
+
+@pytest.fixture(scope="module")
+def visit(chromium: Any, server: Server) -> Iterator[Any]:
+    """A page of a visitor, for several tests."""
+    with visitors(chromium, server) as make:
+        yield make()
 
 
 @pytest.fixture(params=SIZES)
@@ -162,11 +176,11 @@ def email() -> str:
     return f"grace-{secrets.token_hex(4)}@example.org"
 
 
-@pytest.fixture
-def sign_up(email: str) -> Callable[[Any], Any]:
+@pytest.fixture(scope="session")
+def sign_up() -> Callable[[Any, str], Any]:
     """Return a function that signs somebody up on a page, which then shows an empty book."""
 
-    def sign_up(page: Any) -> Any:
+    def sign_up(page: Any, email: str) -> Any:
         page.goto("/signup")
         page.get_by_label("Name").fill("Grace Hopper")
         page.get_by_label("E-mail").fill(email)
@@ -179,15 +193,15 @@ def sign_up(email: str) -> Callable[[Any], Any]:
 
 
 @pytest.fixture
-def grace(page: Any, sign_up: Callable[[Any], Any]) -> Any:
+def grace(page: Any, sign_up: Callable[..., Any], email: str) -> Any:
     """A page of somebody who is logged in, in both widths."""
-    return sign_up(page)
+    return sign_up(page, email)
 
 
 @pytest.fixture
-def signed_up(new_page: Callable[..., Any], sign_up: Callable[[Any], Any]) -> Any:
+def signed_up(new_page: Callable[..., Any], sign_up: Callable[..., Any], email: str) -> Any:
     """A page of somebody who is logged in, as wide as a desktop."""
-    return sign_up(new_page())
+    return sign_up(new_page(), email)
 
 
 @pytest.fixture

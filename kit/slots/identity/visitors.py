@@ -14,7 +14,11 @@ from kit.slots.identity.logins import Login
 from kit.slots.identity.users import UserRecords
 
 if TYPE_CHECKING:
+    from kit.app import App
+    from kit.assembly import Filling
     from kit.slots.identity import Identity
+
+_OF_ACCOUNTS = ("attempts", "address_attempts", "reset", "verify")
 
 
 class Identities:
@@ -69,9 +73,18 @@ class Identities:
 
 
 @provider(scope="app")
-def identities(identity: dict[str, Identity], user_records: UserRecords) -> Identities:
+def identities(app: App, identity: dict[str, Identity], user_records: UserRecords) -> Identities:
     """The components of the slot as one: their challenges, and the page for the login."""
+    _check_shared(app.stack.filling("identity"))
     return Identities(identity, user_records)
+
+
+def _check_shared(fillings: list[Filling]) -> None:
+    """Refuse options of accounts that stand in the table of one component, as if it had its own."""
+    for name in _OF_ACCOUNTS:
+        if len({getattr(filling.options, name) for filling in fillings}) > 1:
+            what = f"[identity] {name} is not the same for all components: accounts have only one."
+            raise ConfigError([Problem(fillings[0].where, what, "Write it below [identity].")])
 
 
 @provider(typed=True)
