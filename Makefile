@@ -4,7 +4,9 @@ RECIPE ?= contacts
 PORT ?= 8000
 BIN := .venv/bin
 
-.PHONY: help run test bench figures docs tables format clean
+AXE := build/npm/node_modules/axe-core/axe.min.js
+
+.PHONY: help run test browser bench figures docs tables format clean
 
 help:            ## List the chores
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -14,6 +16,9 @@ run: .venv/.app          ## Serve recipes/$(RECIPE) on http://127.0.0.1:$(PORT)
 
 test: .venv/.dev         ## Check everything: lint, types, layers, tests, docs, wheel
 	@$(BIN)/python tests/check.py
+
+browser: .venv/.dev $(AXE)  ## Use the address book in a real browser (needs chromium and npm)
+	@$(BIN)/python -m pytest -q tests/browser
 
 bench: .venv/.dev        ## Measure beside Falcon, Bottle, Flask and Django
 	@$(BIN)/python tests/benchmarks
@@ -36,6 +41,12 @@ format: .venv/.dev       ## Format the code, and mend what the linter can mend
 clean:           ## Remove everything that was installed or made
 	@rm -rf .venv build dist docs/_build .coverage* .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -prune -exec rm -rf {} +
+
+$(AXE): tests/browser/package.json
+	@mkdir -p build/npm
+	@cp $< build/npm/
+	@npm install --prefix build/npm --no-audit --no-fund --loglevel=error
+	@touch $@
 
 .venv/.pip:
 	@echo "Making .venv ..."

@@ -189,7 +189,7 @@ def wants_problem(environ: Environ) -> bool:
     """
     accept = environ.get("HTTP_ACCEPT", "")
     if accept in ("", "*/*"):
-        kind = environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
+        kind: str = environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
         return kind == "application/json" or kind.endswith("+json")
     return not accept.startswith("text/html,") and _prefers_json(accept)
 

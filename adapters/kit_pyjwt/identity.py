@@ -32,9 +32,10 @@ class BearerOptions(IdentityOptions):
 
     Without `keys` tokens are the application's own: it makes them with ``issue``, good for
     `lifetime`, and signs them with HS256 and the secret key. `keys` is a file of the public keys
-    of another issuer (JWK Set, RFC 7517), whose tokens are taken if they are signed with one of
-    `algorithms`. Every token has an end, is by `issuer`, and for `audience`; `leeway` is how much
-    clocks may differ. Its `claim` holds the id of the user, or the name, as `user` says.
+    of another issuer (JWK Set, RFC 7517), read at start; its tokens are taken if they are signed
+    with one of `algorithms`. Every token has an end, is by `issuer`, and for `audience`; `leeway`
+    is how much clocks may differ. Its `claim` holds the id of the user, or the name, as `user`
+    says.
     """
 
     keys: Path | None = None

@@ -70,7 +70,7 @@ _BODILESS = (204, 303, 304, 308)
 _PATH_VALUES: Mapping[str, JSON] = {
     "str": {"type": "string", "minLength": 1},
     "int": {"type": "integer", "minimum": 0, "maximum": 8_999_999_999_999_999_999},
-    "float": {"type": "number", "minimum": 0},
+    "float": {"type": "string", "pattern": f"^{CONVERTERS['float'].regex}$"},
     "uuid": {"type": "string", "format": "uuid"},
     "path": {"type": "string", "minLength": 1},
 }
@@ -182,7 +182,9 @@ class _Description:
         for result in operation.results:
             status = "default" if result.status is None else str(result.status)
             answer = made.setdefault(status, {"description": _phrase(result), "content": {}})
-            answer["content"] |= self._content(result)
+            for media_type, content in self._content(result).items():
+                known = answer["content"].setdefault(media_type, content)
+                answer["content"][media_type] = _either(known, content)
         for answer in made.values():
             if not answer["content"]:
                 del answer["content"]
@@ -273,6 +275,14 @@ def _form(members: Iterable[tuple[str, JSON, bool]]) -> JSON:
     if required := [name for name, _, needed in found if needed]:
         made["required"] = required
     return made
+
+
+def _either(one: JSON, other: JSON) -> JSON:
+    """Return the content of an answer that has one of two schemas, where each has one."""
+    if one == other or not (one and other):
+        return one and other
+    known = one["schema"].get("anyOf", [one["schema"]])
+    return {"schema": {"anyOf": [*known, other["schema"]]}}
 
 
 def _phrase(result: Result) -> str:

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar, get_origin
 
+from kit.dispatch import SAFE
 from kit.openapi.returns import Result, results
 from kit.patterns import Native, Pattern
 from kit.providers import Providers, parameters
 from kit.routes import Route
-from kit.security.csrf import SAFE_METHODS
 from kit.slots.validation import Body, Form, HeaderValues, Path, Query
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 INPUTS = (Form, Body, Query, Path, HeaderValues)
+_REFUSALS = {"identities": (401,), "user_roles": (403,), "can": (403, 404), "rates": (429,)}
 
 
 def raises(*statuses: int) -> Callable[[F], F]:
@@ -88,7 +89,7 @@ class Operation:
     @property
     def unsafe(self) -> bool:
         """Whether the method may change something."""
-        return self.method not in SAFE_METHODS
+        return self.method not in SAFE
 
     def input(self, kind: type) -> Any:
         """Return the annotation of the input of a kind, such as `Query`; None without it."""
@@ -145,20 +146,10 @@ def _of_guards(operation: Operation) -> Iterator[int]:
         if hasattr(guard, "__kit_raises__"):
             yield from _declared(guard)
             continue
-        names = parameters(guard).keys()
-        known = {
-            "identities": (401, *((303,) if _login(operation.app) else ())),
-            "user_roles": (403,),
-            "can": (403, 404),
-            "rates": (429,),
-        }
-        usual = [status for name, some in known.items() if name in names for status in some]
-        yield from usual or (403,)
-
-
-def _login(app: App) -> str:
-    """Return the path of the page to log in, if there is one."""
-    return str(getattr(app.provided("identities"), "path", ""))
+        names = parameters(guard).keys() & _REFUSALS.keys()
+        yield from {status for name in names for status in _REFUSALS[name]} or {403}
+        if "identities" in names and operation.app.provided("identities").path:
+            yield 303
 
 
 def _declared(function: Callable[..., Any]) -> tuple[int, ...]:
@@ -191,7 +182,7 @@ def _operation(
     annotations = providers.annotations(functions, given)
     inputs = {name: one for name, (one, _) in annotations.items() if get_origin(one) in INPUTS}
     names = _behind(providers, functions, given)
-    if method not in SAFE_METHODS and route.csrf and app.stack.filling("sessions"):
+    if method not in SAFE and route.csrf and app.stack.filling("sessions"):
         names |= {"session"}
     guarded = _behind(providers, route.guards, given)
     return Operation(app, route, method, pattern, names, guarded, inputs)

@@ -24,6 +24,16 @@ _LIMITS = {
     "pattern": "matches {}",
 }
 
+_FORMATS = {
+    "date": "as 2024-12-31",
+    "date-time": "as 2024-12-31T12:30:00Z",
+    "time": "as 12:30:00",
+    "duration": "as P1DT30S",
+    "uuid": "a UUID",
+    "decimal": "of a decimal number",
+    "binary": "the bytes of a file",
+}
+
 _PAGE = Markup("""<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -133,11 +143,9 @@ class _Page:
             kinds: dict[Markup, list[str]] = {}
             for media_type, content in answer.get("content", {}).items():
                 kinds.setdefault(self._kind(content.get("schema", {})), []).append(media_type)
-            shown = [
-                Markup("{} {}").format(_codes(types), kind).strip() for kind, types in kinds.items()
-            ]
+            said = [Markup("{} {}").format(_codes(types), kind) for kind, types in kinds.items()]
             yield Markup("<tr><th scope=row>{}<td>{}<td>{}\n").format(
-                status, _code(answer["description"]), Markup("<br>").join(shown)
+                status, answer["description"], Markup("<br>").join(said)
             )
 
     def _schemas(self) -> Iterator[Markup]:
@@ -176,7 +184,7 @@ class _Page:
             return _NO + Markup(", ").join(_literal(value) for value in schema["enum"])
         if schema.get("type") == "array":
             return Markup("list of {}").format(self._kind(schema.get("items") or {}) or "anything")
-        words = [schema.get("format") or schema.get("type", "")]
+        words = [schema.get("type", ""), _FORMATS.get(schema.get("format", ""), "")]
         words += [text.format(schema[key]) for key, text in _LIMITS.items() if key in schema]
         if schema.get("default") is not None:
             words.append(f"else {json.dumps(schema['default'])}")

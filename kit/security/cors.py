@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from kit.answers import Header
 from kit.security.options import CorsOptions
-
-Header = tuple[str, str]
 
 _VARY = "Origin"
 _PREFLIGHT_VARY = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"

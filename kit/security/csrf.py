@@ -11,10 +11,11 @@ import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from hmac import compare_digest
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from markupsafe import Markup
 
+from kit.answers import Environ
 from kit.errors import Forbidden
 from kit.providers import provider
 from kit.requests import Request
@@ -23,9 +24,6 @@ from kit.security.hosts import own_origin
 from kit.security.options import CorsOptions, SecurityOptions
 from kit.slots.sessions.lifecycle import CSRF_KEY, Session
 
-Environ = dict[str, Any]
-
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 CHECKED = "kit.csrf_checked"
 FIELD = "csrf_token"
 HEADER = "HTTP_X_CSRF_TOKEN"

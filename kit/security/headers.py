@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable
-from typing import Any
 
 from werkzeug.datastructures import Headers
 
+from kit.answers import Answer, Environ, Header
 from kit.providers import provider
 from kit.security.options import NONCE, SecurityOptions
-
-Header = tuple[str, str]
-Answer = tuple[str, list[Header], Iterable[bytes]]
 
 CSP = "Content-Security-Policy"
 REPORT_ONLY = "Content-Security-Policy-Report-Only"
@@ -44,7 +41,7 @@ def https_headers(options: SecurityOptions) -> tuple[Header, ...]:
 
 
 def secure_cookies(
-    environ: dict[str, Any], line: str, headers: list[Header], body: Iterable[bytes]
+    environ: Environ, line: str, headers: list[Header], body: Iterable[bytes]
 ) -> Answer:
     """Mark every cookie of an answer over https as Secure: no browser sends it over http then."""
     if environ["wsgi.url_scheme"] == "https":

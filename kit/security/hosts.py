@@ -8,10 +8,10 @@ from typing import Any
 
 from werkzeug.exceptions import BadRequest
 
+from kit.answers import Environ
 from kit.security import logs
 from kit.security.options import SecurityOptions
 
-Environ = dict[str, Any]
 Check = Callable[[Environ], None]
 
 _LABEL = r"[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?"

@@ -36,6 +36,7 @@ _SECRET_PAIR = re.compile(
     re.IGNORECASE,
 )
 _BEARER = re.compile(r"\b(bearer|basic|digest|negotiate) +[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
+_LONG_SEGMENT = re.compile(r"(?<=/)[A-Za-z0-9_.~=-]{40,}")  # of a path: the token of a link
 _USER_INFO = re.compile(r"(\w+://[^\s/:@]*:)[^\s/@]+@")
 
 
@@ -48,7 +49,7 @@ def event(name: str, environ: Mapping[str, Any], **details: object) -> None:
     about = {
         "event": name,
         "method": environ.get("REQUEST_METHOD", ""),
-        "path": environ.get("PATH_INFO", ""),
+        "path": _LONG_SEGMENT.sub(HIDDEN, environ.get("PATH_INFO", "")),
         "client": environ.get("REMOTE_ADDR", ""),
         **details,
     }
@@ -86,15 +87,17 @@ class SafeLines(logging.Filter):
 
     def __init__(self) -> None:
         super().__init__()
-        self._secrets: set[str] = set()
+        self._secrets: list[str] = []
 
     def hide(self, secrets: Iterable[str]) -> None:
         """Never show these texts; those under six characters are left alone."""
-        self._secrets.update(one for one in map(str, secrets) if len(one) >= SHORTEST)
+        known = {*self._secrets, *(one for one in map(str, secrets) if len(one) >= SHORTEST)}
+        self._secrets = sorted(known, key=len, reverse=True)  # one may be a part of another
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Rewrite `record`; nothing is left out."""
-        record.msg = escaped(redacted(record.getMessage(), self._secrets))
+        text = redacted(record.getMessage(), self._secrets)
+        record.msg = escaped(_LONG_SEGMENT.sub(HIDDEN, text))
         record.args = ()
         if record.exc_info and record.exc_info[0] is not None:
             record.exc_text = self._apart("".join(traceback.format_exception(*record.exc_info)))

@@ -5,14 +5,12 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable
-from typing import Any
 
 from werkzeug.exceptions import BadRequest
 
+from kit.answers import Environ
 from kit.security import logs
 from kit.security.options import SecurityOptions
-
-Environ = dict[str, Any]
 
 _NAMES = """
     FORWARDED X_FORWARDED_FOR X_FORWARDED_PROTO X_FORWARDED_HOST X_FORWARDED_PORT
@@ -36,7 +34,7 @@ def proxy_trust(options: SecurityOptions) -> Callable[[Environ], None]:
     Werkzeug's ProxyFix does, and removes them as well. A value that is none is a 400.
     """
     hops = options.proxies
-    trusted = options.proxy_headers if hops else ()
+    trusted = [name for name in _TAKE if hops and name in options.proxy_headers]
     keys = {f"HTTP_{name.upper().replace('-', '_')}": name for name in trusted}
 
     def trust(environ: Environ) -> None:
@@ -101,7 +99,7 @@ def _take_prefix(environ: Environ, value: str) -> None:
     environ["SCRIPT_NAME"] = value.rstrip("/")
 
 
-_TAKE: dict[str, Callable[[Environ, str], None]] = {
+_TAKE: dict[str, Callable[[Environ, str], None]] = {  # in this order: a port belongs to a host
     "X-Forwarded-For": _take_address,
     "X-Forwarded-Proto": _take_scheme,
     "X-Forwarded-Host": _take_host,

@@ -39,10 +39,12 @@ def missing(what: str, mend: str) -> NoReturn:
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
     """The browser, without pages."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    path = os.environ.get("KIT_TEST_CHROMIUM") or next(filter(None, map(shutil.which, names)), "")
-    if not path:
-        missing("Chromium is not installed", "apt-get install chromium, or set KIT_TEST_CHROMIUM")
+    given = os.environ.get("KIT_TEST_CHROMIUM")
+    names = [given] if given else ["chromium", "chromium-browser", "google-chrome"]
+    path = next(filter(None, map(shutil.which, names)), None)
+    if path is None:
+        looked = " or ".join(names)
+        missing(f"there is no {looked}", "apt-get install chromium, or set KIT_TEST_CHROMIUM")
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:

@@ -43,7 +43,7 @@ def site(sessions: str = "beaker", **tables: object) -> App:
         def who(session):
             return session.get("user", "nobody")
 
-    return app.start()
+    return app
 
 
 @pytest.fixture(params=["beaker", "itsdangerous"])
@@ -229,6 +229,24 @@ def test_the_field_is_a_hidden_input_and_each_page_has_another_token(visitor):
     for page in pages:
         found = re.fullmatch(r'<input type="hidden" name="csrf_token" value="([\w=-]+)">', page)
         assert not visitor.is_refused(data={"csrf_token": found[1]})
+
+
+@pytest.mark.parametrize("engine", ["jinja2", "mako"])
+def test_field_and_nonce_go_through_every_template_engine(engine, tmp_path):
+    mark = "{{{{ {} }}}}" if engine == "jinja2" else "${{{}}}"
+    page = "<form>{}</form><script nonce={}></script>"
+    (tmp_path / "form.html").write_text(page.format(mark.format("field"), mark.format("nonce")))
+    app = site(templating={"use": engine, "folder": str(tmp_path)})
+
+    @app.get("/page")
+    def page(render, csrf_field, csp_nonce):
+        return render("form.html", field=csrf_field, nonce=csp_nonce)
+
+    visitor = Visitor(app)
+    answer = visitor.send("GET", "/page")
+    token, nonce = re.search('value="([^"]+)"></form><script nonce=([^>]+)>', answer.text).groups()
+    assert not visitor.is_refused(data={"csrf_token": token})
+    assert f"'nonce-{nonce}'" in answer.headers["Content-Security-Policy"]
 
 
 def test_tokens_have_nothing_in_common_that_a_page_could_give_away():

@@ -16,6 +16,7 @@ ENVIRON = {"REQUEST_METHOD": "POST", "PATH_INFO": "/login", "REMOTE_ADDR": "192.
 @pytest.fixture
 def lines():
     """What an ordinary handler writes of the kernel's loggers, line by line."""
+    before = list(logs.safe_lines._secrets)
     logs.protect(["s3cret-of-this-application", "tiny"])
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
@@ -23,7 +24,7 @@ def lines():
     logging.getLogger("kit").addHandler(handler)
     yield lambda: stream.getvalue().split("\n")[:-1]
     logging.getLogger("kit").removeHandler(handler)
-    logs.safe_lines._secrets -= {"s3cret-of-this-application"}
+    logs.safe_lines._secrets[:] = before
 
 
 def test_an_event_is_one_line_of_keys_and_values(lines):
@@ -106,6 +107,20 @@ def test_details_that_are_secrets_by_name_are_not_shown(lines):
 def test_configured_secrets_are_shown_nowhere_and_short_texts_are_none(lines):
     logging.getLogger("kit").warning("signed with s3cret-of-this-application, a tiny thing")
     assert lines() == ["WARNING:kit:signed with <secret>, a tiny thing"]
+
+
+def test_tokens_in_links_are_not_shown(lines):
+    token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"
+    logs.event("token_refused", {**ENVIRON, "PATH_INFO": f"/reset/{token}/x"})
+    logging.getLogger("kit").error("500 for GET '/reset/%s', request 0", token)
+    assert "path=/reset/<secret>/x" in lines()[0]
+    assert lines()[1] == "ERROR:kit:500 for GET '/reset/<secret>', request 0"
+
+
+def test_a_secret_that_holds_another_one_is_hidden_whole(lines):
+    logs.protect(["abcdef", "abcdefghi"])
+    logging.getLogger("kit").warning("abcdefghi abcdef")
+    assert lines() == ["WARNING:kit:<secret> <secret>"]
 
 
 def test_the_secrets_of_a_configuration_are_its_keys_and_the_passwords_in_its_urls():

@@ -78,6 +78,12 @@ def test_the_value_of_the_outermost_own_proxy_counts_as_with_proxy_fix(hops, cou
     assert not FORWARDING & ours.keys()
 
 
+def test_a_port_belongs_to_the_host_in_whatever_order_the_two_are_named():
+    trusted = ("X-Forwarded-Port", "X-Forwarded-Host")
+    environ = seen(1, trusted, x_forwarded_host="shop.example", x_forwarded_port="8443")
+    assert environ["HTTP_HOST"] == "shop.example:8443"
+
+
 def test_only_the_headers_that_are_named_count():
     environ = seen(
         1, ("X-Forwarded-For",), x_forwarded_for="192.0.2.7", x_forwarded_host="evil.example"

@@ -33,6 +33,13 @@ WEAKENED = [
 ]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _servers() -> Iterator[None]:
+    """Stop the servers that checks have started."""
+    yield
+    sys.modules["traps.servers"].stop_all()
+
+
 @pytest.fixture
 def stand(request, tmp_path, own_database) -> Iterator[Stand]:
     """Where the application of one check is built; nothing is left behind."""

@@ -51,7 +51,7 @@ class Users:
 
 
 def folded(name: str) -> str:
-    """Return a name for the log-in as it is stored: NFC, small letters, no space around it."""
+    """Return a name for the login as it is stored: NFC, small letters, no space around it."""
     return unicodedata.normalize("NFC", name).strip().lower()
 
 

@@ -182,7 +182,7 @@ class Input(Generic[T]):
 
     def __html__(self) -> str:
         """Return all that goes between ``<form>`` and its button."""
-        return self.summary + Markup(self.fields.__html__())  # noqa: S704 - it is escaped
+        return f"{self.summary}{self.fields.__html__()}"
 
 
 class Form(Input[T]):
@@ -204,7 +204,7 @@ class Form(Input[T]):
 
     def __html__(self) -> str:
         """Return all that goes between ``<form>`` and its button."""
-        return self.csrf + Markup(super().__html__())  # noqa: S704 - it is escaped
+        return f"{self.csrf}{super().__html__()}"
 
 
 class Body(Input[T]):

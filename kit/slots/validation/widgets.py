@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, tzinfo
 from decimal import Decimal
@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 from uuid import UUID
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from kit.errors import nearest
 from kit.slots.validation.fields import NOTHING, Choice, Field
@@ -22,29 +22,32 @@ _NO_VALUE = frozenset({"password", "file"})
 _TICKED = frozenset({"on", "true", "1", "yes"})
 
 
-def attributes(values: Mapping[str, Any]) -> Markup:
-    """Return attributes of an element, each with a space before it.
+def marked(html: str) -> Markup:
+    """Return markup of which every value is escaped already."""
+    return Markup(html)  # noqa: S704 - the one place in this module that says so
+
+
+def attributes(values: Mapping[str, Any]) -> str:
+    """Return attributes of an element, escaped, each with a space before it.
 
     True stands for an attribute without value, False and None for none. ``class_`` is the
     attribute ``class``, and ``data_id`` is ``data-id``.
     """
     named = {name.rstrip("_").replace("_", "-"): value for name, value in values.items()}
-    found = Markup()
-    for name, value in named.items():
-        if value is True:
-            found += Markup(" {}").format(name)
-        elif value is not None and value is not False:
-            found += Markup(' {}="{}"').format(name, value)
-    return found
+    return "".join(
+        f" {escape(name)}" if value is True else f' {escape(name)}="{escape(value)}"'
+        for name, value in named.items()
+        if value is not None and value is not False
+    )
 
 
 def messages(said: Sequence[str], id: str | None = None) -> Markup:
     """Return messages as a list; nothing where there are none."""
     if not said:
         return Markup()
-    items = Markup().join(Markup("<li>{}</li>").format(one) for one in said)
+    items = "".join(f"<li>{escape(one)}</li>" for one in said)
     about = attributes({"class": "errors", "id": id, "role": None if id else "alert"})
-    return Markup("<ul{}>{}</ul>\n").format(about, items)
+    return marked(f"<ul{about}>{items}</ul>\n")
 
 
 def has_files(field: Field) -> bool:
@@ -83,14 +86,14 @@ class Fields:
         return found.fields[rest] if rest else found
 
     def __html__(self) -> str:
-        return Markup().join(Markup(field.__html__()) for field in self._fields)  # noqa: S704
+        return "".join(field.__html__() for field in self._fields)
 
 
 class BoundField:
     """A field with its value and its errors: show it whole, or ``label``, ``input()``, ``errors``.
 
-    `path` is its name in the form, `raw` what it shows; with `optional` it may stay empty although
-    its schema requires it, since it is in a row that may be left out.
+    `path` is its name in the form, `raw` what it shows; with `optional` it is empty and may stay
+    so although its schema requires it, since it is in a row that may be left out.
     """
 
     def __init__(
@@ -99,7 +102,8 @@ class BoundField:
         self.field = field
         self.name = path
         self.id = path.replace(".", "-")
-        self.raw = field.initial() if raw is NOTHING and not shown.submitted else raw
+        begins = raw is NOTHING and not shown.submitted and not optional
+        self.raw = field.initial() if begins else raw
         self.required = field.required and not optional
         self._shown = shown
         self._optional = optional
@@ -122,9 +126,10 @@ class BoundField:
     @property
     def label(self) -> Markup:
         """The label, or the legend of a group."""
+        label = escape(self.field.label)
         if self.field.widget in _SEVERAL:
-            return Markup("<legend>{}</legend>\n").format(self.field.label)
-        return Markup('<label for="{}">{}</label>\n').format(self.id, self.field.label)
+            return marked(f"<legend>{label}</legend>\n")
+        return marked(f'<label for="{escape(self.id)}">{label}</label>\n')
 
     @cached_property
     def fields(self) -> Fields:
@@ -161,9 +166,8 @@ class BoundField:
 
     def input(self, **more: Any) -> Markup:
         """Return the element that takes input; `more` are further attributes, or others."""
-        make = getattr(self, f"_{self.field.widget}", self._input)
-        made: Markup = make({**self._about(), **self.field.attributes, **more})
-        return made
+        make: Callable[[dict[str, Any]], str] = getattr(self, f"_{self.field.widget}", self._input)
+        return marked(make({**self._about(), **self.field.attributes, **more}))
 
     def _about(self) -> dict[str, Any]:
         """Return the attributes that every input has."""
@@ -175,83 +179,71 @@ class BoundField:
             "required": self.required and self.field.widget != "checkbox",
             "aria-describedby": " ".join(told) or None,
             "aria-invalid": "true" if self.errors else None,
+            "autofocus": bool(self.errors) and self.name == next(iter(self._shown.errors)),
         }
 
-    def _input(self, about: dict[str, Any]) -> Markup:
+    def _input(self, about: dict[str, Any]) -> str:
         kind = self.field.widget
         value = {} if kind in _NO_VALUE else {"value": self.value}
-        more = {"type": kind, **_limits(self.field), **value}
         if kind == "hidden":
-            about = {"name": self.name, **self.field.attributes}
-            more = {"type": kind, **value}
-        return Markup("<input{}>\n").format(attributes({**more, **about}))
+            return f"<input{attributes({'type': kind, 'name': about['name'], **value})}>\n"
+        return f"<input{attributes({'type': kind, **_limits(self.field), **value, **about})}>\n"
 
-    def _textarea(self, about: dict[str, Any]) -> Markup:
+    def _textarea(self, about: dict[str, Any]) -> str:
         about = {**_limits(self.field), **about}
         # A browser drops one line break behind the tag.
-        return Markup("<textarea{}>\n{}</textarea>\n").format(attributes(about), self.value)
+        return f"<textarea{attributes(about)}>\n{escape(self.value)}</textarea>\n"
 
-    def _checkbox(self, about: dict[str, Any]) -> Markup:
-        ticked = self.raw is True or (isinstance(self.raw, str) and self.raw.lower() in _TICKED)
-        if isinstance(self.raw, list):
-            ticked = bool(self.raw) and str(self.raw[-1]).lower() in _TICKED
+    def _checkbox(self, about: dict[str, Any]) -> str:
+        last = self.raw[-1] if isinstance(self.raw, list) and self.raw else self.raw
+        ticked = last is True or (isinstance(last, str) and last.lower() in _TICKED)
         about = {"type": "checkbox", "value": "on", "checked": ticked, **about}
-        return self._nothing() + Markup("<input{}>\n").format(attributes(about))
+        return f"{self._nothing()}<input{attributes(about)}>\n"
 
-    def _nothing(self) -> Markup:
+    def _nothing(self) -> str:
         """Return what says that nothing was ticked: without it that looks as if nobody asked."""
-        return Markup("<input{}>").format(
-            attributes({"type": "hidden", "name": self.name, "value": ""})
-        )
+        return f"<input{attributes({'type': 'hidden', 'name': self.name, 'value': ''})}>\n"
 
-    def _select(self, about: dict[str, Any]) -> Markup:
+    def _select(self, about: dict[str, Any]) -> str:
         several = self.field.kind == "list"
         chosen = self._chosen()
-        options = [
-            Markup("<option{}>{}</option>").format(
-                attributes({"value": one.text, "selected": one.text in chosen}), one.label
-            )
-            for one in self._choices()
-        ]
-        if not several and not (self.required and chosen):
-            options.insert(0, Markup('<option value=""></option>'))
-        made = Markup("<select{}>{}</select>\n").format(
-            attributes({**about, "multiple": several}), Markup().join(options)
-        )
-        return self._nothing() + made if several else made
+        options = [] if several or (self.required and chosen) else ['<option value=""></option>']
+        for one in self._choices():
+            value = attributes({"value": one.text, "selected": one.text in chosen})
+            options.append(f"<option{value}>{escape(one.label)}</option>")
+        made = f"<select{attributes({**about, 'multiple': several})}>{''.join(options)}</select>\n"
+        return f"{self._nothing()}{made}" if several else made
 
-    def _radio(self, about: dict[str, Any]) -> Markup:
-        return self._boxes("radio", about)
+    def _radio(self, about: dict[str, Any]) -> str:
+        return self._boxes({**about, "type": "radio"})
 
-    def _checkboxes(self, about: dict[str, Any]) -> Markup:
-        about["required"] = False  # it would ask for each of them
-        return self._nothing() + self._boxes("checkbox", about)
+    def _checkboxes(self, about: dict[str, Any]) -> str:
+        # With "required" a browser would ask for each of them.
+        return self._nothing() + self._boxes({**about, "type": "checkbox", "required": False})
 
-    def _boxes(self, kind: str, about: dict[str, Any]) -> Markup:
+    def _boxes(self, about: dict[str, Any]) -> str:
         chosen = self._chosen()
         boxes = []
         for number, one in enumerate(self._choices()):
-            value = {"type": kind, "value": one.text, "checked": one.text in chosen}
-            more = {**value, "id": f"{self.id}-{number}"}
-            box = Markup("<input{}>").format(attributes({**about, **more}))
-            label = Markup('<label for="{}">{} {}</label>\n')
-            boxes.append(label.format(more["id"], box, one.label))
-        return Markup().join(boxes)
+            own = {"id": f"{self.id}-{number}", "value": one.text, "checked": one.text in chosen}
+            box = f"<input{attributes({**about, **own})}> {escape(one.label)}"
+            boxes.append(f"<label{attributes({'for': own['id']})}>{box}</label>\n")
+        return "".join(boxes)
 
-    def _file(self, about: dict[str, Any]) -> Markup:
-        item = self.field.item or self.field
-        more = {"accept": ",".join(item.media_types) or None, "multiple": self.field.kind == "list"}
-        return Markup("<input{}>\n").format(attributes({"type": "file", **more, **about}))
+    def _file(self, about: dict[str, Any]) -> str:
+        types = ",".join((self.field.item or self.field).media_types)
+        more = {"accept": types or None, "multiple": self.field.kind == "list"}
+        return f"<input{attributes({'type': 'file', **more, **about})}>\n"
 
-    def _group(self, about: dict[str, Any]) -> Markup:
+    def _group(self, about: dict[str, Any]) -> str:
         if self.field.kind == "object" or (self.field.item and self.field.item.kind == "object"):
-            return Markup(self.fields.__html__())  # noqa: S704 - it is escaped
+            return self.fields.__html__()
         shown = [
             one.input(name=self.name, aria_label=f"{self.field.label} {number}")
             + messages(one.errors, f"{one.id}-errors")
             for number, one in enumerate(self.fields, 1)
         ]
-        return self._nothing() + Markup().join(shown)
+        return self._nothing() + "".join(shown)
 
     def _choices(self) -> tuple[Choice, ...]:
         return (self.field.item or self.field).choices
@@ -264,24 +256,24 @@ class BoundField:
         """Return label, input, help and errors."""
         if self.field.widget == "hidden":
             return self.input()
-        told = Markup()
+        told = str(messages(self.errors, f"{self.id}-errors"))
         if self.help:
-            told += Markup('<p class="help" id="{}-help">{}</p>\n').format(self.id, self.help)
-        told += messages(self.errors, f"{self.id}-errors")
+            told = f'<p class="help" id="{escape(self.id)}-help">{escape(self.help)}</p>\n{told}'
         if self.field.widget in _SEVERAL:
-            about = {"class": "field", "aria-describedby": self._about()["aria-describedby"]}
-            parts = (attributes(about), self.label, self.input(), told)
-            return Markup("<fieldset{}>\n{}{}{}</fieldset>\n").format(*parts)
+            described = self._about()["aria-describedby"]
+            about = attributes({"class": "field", "aria-describedby": described})
+            return f"<fieldset{about}>\n{self.label}{self.input()}{told}</fieldset>\n"
         first, second = self.label, self.input()
         if self.field.widget == "checkbox":
             first, second = second, first
-        return Markup('<div class="field">\n{}{}{}</div>\n').format(first, second, told)
+        return f'<div class="field">\n{first}{second}{told}</div>\n'
 
 
 def _member(value: Any, name: str) -> Any:
     if isinstance(value, Mapping):
         return value.get(name, NOTHING)
-    return getattr(value, name, NOTHING)
+    # A text and the like have attributes too, which are none of ours.
+    return NOTHING if type(value).__module__ == "builtins" else getattr(value, name, NOTHING)
 
 
 def _text(value: Any, zone: tzinfo) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from address_book import accounts, contacts, imports
 from address_book.book import book
 from address_book.records import Contact, User
-from kit import App, KitError, Response
+from kit import App, KitError, Response, openapi
 from kit.failures import wants_problem
 from kit.slots.identity import Users
 
@@ -43,7 +43,7 @@ for provider in (accounts.inside, accounts.outside, book, contacts.old_photos, i
 for routes in (accounts.routes, contacts.routes, imports.routes):
     app.include(routes)
 app.static("/static", FOLDER / "static")
-# app.openapi("/api", title="Address book")
+app.include(openapi.routes(title="Address book", below="/contacts"))
 
 
 @app.provider(scope="app")

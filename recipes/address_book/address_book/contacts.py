@@ -18,6 +18,7 @@ from kit import (
     Query,
     Routes,
     Upload,
+    openapi,
     provider,
     redirect,
 )
@@ -64,6 +65,7 @@ def shown(contact, url_for):
 
 @routes.get("")
 def contacts(query: Query[Listing], book, inside, url_for):
+    """Find contacts, page by page, or all at once with size=all."""
     wanted = query.value
     page = book.page(wanted)
     return Data(
@@ -85,12 +87,14 @@ def contacts(query: Query[Listing], book, inside, url_for):
 
 
 @routes.get("/new")
+@openapi.leave_out
 def new(form: Form[ContactForm], render, inside):
     return render("edit.html", form=form, contact=None, **inside)
 
 
 @routes.post("", again=new, limits=WITH_PHOTO)
 def add(form: Form[ContactForm], book, session):
+    """Add a contact; the answer leads to it."""
     details = form.value
     photo = details.photo.save(PHOTOS) if details.photo else ""
     contact = book.add(details, photo)
@@ -100,10 +104,12 @@ def add(form: Form[ContactForm], book, session):
 
 @one.get("")
 def contact(id, record, inside, url_for):
+    """Return all that is known of one contact."""
     return Data(shown(record, url_for), template="contact.html", contact=record, **inside)
 
 
 @one.get("/edit")
+@openapi.leave_out
 def edit(id, form: Form[ContactForm], store, render, inside):
     contact = store.get(Contact, id)
     return render("edit.html", form=form.filled(contact), contact=contact, **inside)
@@ -111,6 +117,7 @@ def edit(id, form: Form[ContactForm], store, render, inside):
 
 @one.post("", again=edit, limits=WITH_PHOTO)
 def change(id, form: Form[ContactForm], record, book, old_photos, session):
+    """Change a contact: what is left out becomes empty, but for the photo."""
     details = form.value
     photo = details.photo.save(PHOTOS) if details.photo else ""
     if photo or details.without_photo:
@@ -125,18 +132,21 @@ def change(id, form: Form[ContactForm], record, book, old_photos, session):
 
 @one.post("/favourite")
 def favourite(id, record, book):
+    """Make a contact a favourite, or no favourite any more."""
     record.favourite = not record.favourite
     book.save(record)
     return redirect(f"/contacts/{id}")
 
 
 @one.get("/delete")
+@openapi.leave_out
 def confirm(id, record, render, inside):
     return render("delete.html", contact=record, **inside)
 
 
 @one.post("/delete")
 def delete(id, record, book, old_photos, session):
+    """Delete a contact and its photo for good."""
     book.delete(record)
     old_photos.append(record.photo)
     session.flash(f"{record.name} is deleted.")
@@ -145,6 +155,7 @@ def delete(id, record, book, old_photos, session):
 
 @one.get("/photo")
 def photo(id, record, request):
+    """Return the photo of a contact."""
     return send_file(PHOTOS, record.photo, request=request, untrusted=True)
 
 

@@ -409,3 +409,10 @@ def test_programs_get_errors_as_data(grace):
     response = grace.get("/contacts/7", headers={"Accept": "application/json"})
     assert (response.status_code, response.mimetype) == (404, "application/problem+json")
     assert response.json["status"] == 404
+
+
+def test_programs_can_read_what_they_can_do(client):
+    paths = client.get("/api/openapi.json").json["paths"]
+    assert {"get", "post"} <= paths["/contacts"].keys()
+    assert "/contacts/new" not in paths
+    assert "/contacts/{id}" in client.get("/api/").text

@@ -139,7 +139,13 @@ def a_dead_connection_is_not_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @weakening("T20", late=True)
 def errors_say_what_the_driver_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(databases.Database, "translate", lambda _, error: Conflict(str(error)))
+    translate = databases.Database.translate
+
+    def tell(database: databases.Database, error: BaseException) -> Any:
+        meaning = translate(database, error)
+        return Conflict(str(error)) if isinstance(meaning, Conflict) else meaning
+
+    monkeypatch.setattr(databases.Database, "translate", tell)
 
 
 # T21: values that a database cannot store

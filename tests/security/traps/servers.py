@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import http.client
 import json
 import os
@@ -193,11 +192,10 @@ def proxies_of(parts: list[str]) -> int:
     return 1 if "nginx" in parts else 0
 
 
-@atexit.register
 def stop_all() -> None:
     """Stop the servers."""
-    for server in running.values():
-        server.stop()
+    while running:
+        running.popitem()[1].stop()
 
 
 def get(port: int, path: str = "/", timeout: float = 5, **headers: str) -> tuple[int, bytes]:
