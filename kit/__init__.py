@@ -29,7 +29,7 @@ from kit.patterns import Converter, Native
 from kit.plugins import hookimpl
 from kit.providers import provider
 from kit.requests import Request
-from kit.responses import Response, abort, redirect
+from kit.responses import Response, abort, redirect, safe_next
 from kit.routes import Routes
 from kit.slots.formats import Data
 from kit.slots.persistence.records import Digits, Index, References, Unique
@@ -84,5 +84,6 @@ __all__ = [
     "hookimpl",
     "provider",
     "redirect",
+    "safe_next",
     "send_file",
 ]

@@ -6,8 +6,8 @@ so that they can be listed, checked and documented without importing the librari
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any
 
@@ -21,7 +21,8 @@ class Slot:
     dataclass of the portable options. `providers` are provider functions that the slot adds for
     handlers once it is filled. `default` names the component used where the config names none; a
     slot without default stays empty, which is an error at start if it is `required`. `contract`
-    points to the tests of its components as ``module:Class``.
+    points to the tests of its components as ``module:Class``. `asks` are names that its providers
+    need of the application, each with a sentence on what to give.
 
     A slot for `many` takes a list of components (``use = ["json", "html"]``, and `default` is a
     tuple): its provider holds a dict of them by name, in that order.
@@ -34,6 +35,7 @@ class Slot:
     default: str | tuple[str, ...] | None = None
     required: bool = False
     many: bool = False
+    asks: Mapping[str, str] = field(default_factory=dict)
     contract: str = ""
 
     @property

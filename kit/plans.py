@@ -63,9 +63,11 @@ def compile_plan(
     if inspect.iscoroutinefunction(handler):
         what = f"{getattr(handler, '__name__', handler)!r} is a coroutine function."
         providers.problems.append(Problem(where, what, "Write def: nothing awaits it yet."))
-    wanted = _wanted(handler, providers, given, {*instead}, where)
+    guards = tuple(guards)
+    taken = {name for guard in guards for name in parameters(guard)}
+    wanted = _wanted(handler, providers, given, {*instead}, taken, where)
     given |= {*instead}
-    order = _order(handler, wanted, tuple(guards), providers, given, where)
+    order = _order(handler, wanted, guards, providers, given, where)
     if providers.problems:
         return _unusable
     constants = providers.constants(p.name for p in order if p.scope == "app") | dict(fixed)
@@ -123,12 +125,13 @@ def _wanted(
     providers: Providers,
     given: set[str],
     instead: set[str],
+    taken: set[str],
     where: str,
 ) -> tuple[str, ...]:
-    """Return the names that `handler` is called with."""
+    """Return the names that `handler` is called with; `taken` are those that its guards take."""
     known = parameters(handler)
     wanted = _named(handler, providers.all, given | instead)
-    left = sorted(given - set(known))
+    left = sorted(given - set(known) - (set() if is_open(known) else taken))
     if left and not is_open(known):
         providers.problems.append(
             Problem(

@@ -21,6 +21,7 @@ from kit.plans import compile_plan
 from kit.plugins import installed, load_entry
 from kit.providers import Provider, Providers, parameters, place, required
 from kit.requests import Request
+from kit.security import logs
 from kit.security.cors import Cors
 from kit.security.csrf import (
     credentials_check,
@@ -30,7 +31,7 @@ from kit.security.csrf import (
     token_check,
     trusted_origins,
 )
-from kit.security.headers import csp_nonce, https_headers, security_headers
+from kit.security.headers import csp_nonce, https_headers, secure_cookies, security_headers
 from kit.security.hosts import host_check
 from kit.security.proxies import proxy_trust
 from kit.slots.formats import Data, Negotiator
@@ -46,6 +47,7 @@ class Wiring:
     """
 
     def __init__(self, app: App, providers: Providers | None = None) -> None:
+        logs.protect(logs.secrets_in(value.value for value in app.stack.values))
         self.app = app
         self.providers = providers or Providers(_hints(app.stack))
         try:
@@ -131,8 +133,13 @@ class Wiring:
             providers.add(provider)
         self._make_components(stack, providers)
         made = {provider for f in stack.fillings.values() for provider in f.slot.providers}
-        own = [one.name for one in providers.all.values() if one.function in made]
-        providers.constants(name for name in own if providers.all[name].scope == "app")
+        own = [one for one in providers.all.values() if one.function in made]
+        for one in own:
+            if one.scope == "app":
+                providers.order(one.needs, (), one.where)
+        if providers.problems:
+            raise ConfigError(providers.problems)
+        providers.constants(one.name for one in own if one.scope == "app")
 
     def _constants(self, app: App) -> dict[str, Any]:
         kernel = {"url_for": app.url_for}
@@ -189,7 +196,7 @@ class Wiring:
     def _after(self) -> list[After]:
         """Return what is done to each answer last."""
         tables = self.app.stack.tables
-        done: list[After] = []
+        done: list[After] = [secure_cookies]
         if tables["responses"].compress:
             done.append(compressing(tables["responses"]))
         if self.cors:
@@ -318,6 +325,8 @@ def _hints(stack: Stack) -> dict[str, str]:
     """Say for each name that an empty slot would provide how to fill that slot."""
     key = 'Set it: [app] secret_key = "env:SECRET_KEY" (or "file:secret.key").'
     hints = {"secret_key": key, "secret_keys": key}
+    for slot in stack.slots.values():
+        hints.update(slot.asks)
     declared = [
         component for _, found in stack.plugins.each("kit_components") for component in found
     ]

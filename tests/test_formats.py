@@ -28,7 +28,7 @@ from kit_yaml.formats import REPEATED, VALUES, YamlFormat
 from markupsafe import Markup
 from werkzeug.exceptions import BadRequest, NotAcceptable, UnsupportedMediaType
 
-from kit import App, ConfigError, jsons
+from kit import App, Body, ConfigError, Query, jsons
 from kit.options import Secret
 from kit.slots.formats import Data, FormatsOptions, Negotiator, Unsupported, plain, rows
 from kit.slots.formats.html import HtmlFormat
@@ -832,6 +832,18 @@ def app(tmp_path) -> App:
     def file(name):
         return name
 
+    @app.post("/people")
+    def add(body: Body[Contact]):
+        return body.value
+
+    @app.post("/many")
+    def many(body: Body[list[Contact]]):
+        return body.value
+
+    @app.get("/found")
+    def found(query: Query[Contact]):
+        return query.values
+
     return app
 
 
@@ -895,3 +907,45 @@ def test_406_is_a_proper_answer(app):
 def test_html_needs_templates():
     with pytest.raises(ConfigError, match="'templating'"):
         App({"formats": {"use": ["html"]}}).start()
+
+
+ADA = {"name": "Ada", "born": "1815-12-10", "id": None}
+
+
+@pytest.mark.parametrize("name", ["json", "xml", "yaml", "msgpack"])
+def test_what_goes_out_comes_in(app, name):
+    visitor = client(app)
+    one = app.provided("formats")[name]
+    for media_type in one.media_types:
+        for sent in (ADA, {"name": "Ada", "born": None}, {"name": "Ada"}):
+            answer = visitor.post("/people.json", data=one.dump(sent), content_type=media_type)
+            assert answer.json == {**ADA, "born": sent.get("born")}, answer.text
+    wrong = one.dump({"name": "Ada", "born": "yesterday"})
+    answer = visitor.post("/people", data=wrong, content_type=one.media_types[0])
+    assert answer.status_code == 422
+
+
+@pytest.mark.parametrize("name", ["json", "jsonl", "xml", "yaml", "msgpack", "csv"])
+def test_lists_come_in(app, name):
+    one = app.provided("formats")[name]
+    people = [Contact("Ada", date(1815, 12, 10)), Contact("Grace")]
+    kind = one.media_types[0]
+    answer = client(app).post("/many.json", data=one.dump(people), content_type=kind)
+    assert [(row["name"], row["born"]) for row in answer.json] == [
+        *(("Ada", "1815-12-10"), ("Grace", None))
+    ]
+
+
+def test_other_bodies_are_refused(app):
+    visitor = client(app)
+    for kind in ("text/plain", "text/html", "image/png", "application/x-www-form-urlencoded", ""):
+        answer = visitor.post("/people", data=b"name=Ada", content_type=kind)
+        assert answer.status_code == 415, kind
+    for kind in ("application/json", "application/xml", "application/yaml", "application/msgpack"):
+        answer = visitor.post("/people", data=b"\xff{", content_type=kind)
+        assert answer.status_code == 400, kind
+        assert "The body is not valid application/" in answer.text
+
+
+def test_the_parameter_is_no_field(app):
+    assert client(app).get("/found?format=json&name=Ada").json["name"] == "Ada"

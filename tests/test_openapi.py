@@ -152,7 +152,7 @@ def make(folder: Any) -> App:
         return store.add(body.value), 201
 
     @contacts.get("/<int:id>")
-    def show(id, store) -> Contact:
+    def show(id, store, path: Path[Place]) -> Contact:
         return store.get(Contact, id)
 
     @contacts.put("/<int:id>")

@@ -755,3 +755,11 @@ def test_a_typed_provider_leaves_its_name_to_patterns_and_defaults():
     client = Client(app)
     assert client.get("/of/x").text == "pattern x"
     assert client.get("/default").text == "mine"
+
+
+def test_a_path_value_may_be_taken_by_a_guard_alone():
+    app = App()
+    seen = []
+    app.get("/<int:id>", requires=lambda id: seen.append(id))(lambda: "x")
+    assert Client(app).get("/7").text == "x"
+    assert seen == [7]

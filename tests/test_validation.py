@@ -35,7 +35,7 @@ from kit.slots.validation.describing import read
 from kit.slots.validation.messages import ENGLISH, Messages, text
 from kit.slots.validation.reading import Failure
 from kit.slots.validation.text import expand
-from kit.slots.validation.uploads import sniffed
+from kit.slots.validation.uploads import SUFFIXES, sniffed
 
 
 class Kind(Enum):
@@ -562,3 +562,11 @@ def test_a_form_shows_a_record_until_something_is_sent():
 def test_an_unknown_field_names_the_nearest():
     with pytest.raises(KeyError, match="Did you mean 'email'"):
         form(User)["emial"]
+
+
+def test_the_reference_has_every_message_and_ending():
+    page = (Path(__file__).parent.parent / "docs/reference/validation.md").read_text("utf-8")
+    section = page.partition("## Messages")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| .+ \| (.+) \|$", section, re.MULTILINE)
+    assert dict(rows) == dict(ENGLISH)
+    assert dict(re.findall(r"^\| `(\w+/\w+)` \| `(\.\w+)` \|$", page, re.MULTILINE)) == SUFFIXES

@@ -203,7 +203,8 @@ class FormatsContract(Contract):
         """Lists and dicts within each other come back as they were, empty ones and single ones."""
         self.check(component, NESTED)
         self.check(component, [NESTED, [], {}])
-        for value in ([], {}, [[]], [{}], {"a": []}, {"item": []}, {"item": {"item": ""}}):
+        small: list[Any] = [[], {}, [[]], [{}], {"a": []}, {"item": []}, {"item": {"item": ""}}]
+        for value in small:
             self.check(component, value)
 
     @clause("F6", needs="loads")

@@ -7,7 +7,7 @@ import re
 import pytest
 from werkzeug.test import Client
 
-from kit import App, abort
+from kit import App, ConfigError, abort
 from kit.options import Duration
 from kit.security.headers import https_headers, policy, security_headers
 from kit.security.options import SecurityOptions
@@ -49,6 +49,13 @@ def test_hsts_goes_out_over_https_only():
 
 def test_a_handler_may_have_a_policy_of_its_own():
     assert served().get("/own").headers["Content-Security-Policy"] == "default-src 'self'"
+
+
+def test_a_policy_that_hides_the_origin_of_the_own_forms_is_no_choice():
+    with pytest.raises(ConfigError, match="referrer_policy"):
+        served(referrer_policy="no-referrer")
+    answer = served(referrer_policy="same-origin").get("/")
+    assert answer.headers["Referrer-Policy"] == "same-origin"
 
 
 def test_an_empty_policy_is_no_header():

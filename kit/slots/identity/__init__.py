@@ -115,6 +115,12 @@ slot = Slot(
         record,
     ),
     many=True,
+    asks={
+        "users": 'Say which record users are: @app.provider(scope="app") def users():'
+        ' return kit.slots.identity.Users(User, name="email", password="password").',
+        "api_keys": 'Say which record keys are: @app.provider(scope="app") def api_keys():'
+        " return kit.slots.identity.ApiKeys(...).",
+    },
     contract="kit.contracts.identity:IdentityContract",
 )
 

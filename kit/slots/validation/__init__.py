@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Body",
     "Checked",
+    "Checker",
     "Choice",
     "DataclassSchema",
     "Failure",
@@ -67,7 +68,7 @@ _TOKEN = "csrf_token"  # noqa: S105 - the name of the field, not a token
 
 Environ = dict[str, Any]
 Opener = Callable[..., Any]
-I = TypeVar("I", bound=Input[Any])  # noqa: E741 - an Input
+Kind = TypeVar("Kind", bound=Input[Any])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,7 +170,7 @@ class Checker:
     messages: Messages
     zone: tzinfo
 
-    def schema(self, annotation: Any, kind: type[I]) -> Schema:
+    def schema(self, annotation: Any, kind: type[Kind]) -> Schema:
         """Return the schema of an annotation such as ``Form[Contact]``; raise TypeError."""
         cls = schema_class(annotation, kind)
         schema = self.validation.schema(cls)
@@ -178,8 +179,8 @@ class Checker:
         return schema
 
     def input(
-        self, kind: type[I], schema: Schema, environ: Environ, raw: Any, *, text: bool = True
-    ) -> I:
+        self, kind: type[Kind], schema: Schema, environ: Environ, raw: Any, *, text: bool = True
+    ) -> Kind:
         """Check data, and return them with messages in the language of the request."""
         texts = self.messages.pick(environ.get("HTTP_ACCEPT_LANGUAGE", ""))
         return kind(schema, raw, schema.check(raw, text=text), texts, self.zone)
