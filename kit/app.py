@@ -82,7 +82,8 @@ class App(Routes):
         """Declare that the decorated handler answers for statuses or classes of exceptions.
 
         It may name ``error``, the exception, and ``status`` beside providers. The answer gets
-        that status unless the handler gives one.
+        that status unless the handler gives one. A handler for a status makes a page: clients
+        that accept JSON rather than HTML get problem+json (RFC 9457) all the same.
         """
         self._open("error")
         wrong = [kind for kind in kinds if not _is_kind(kind)]

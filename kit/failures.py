@@ -78,7 +78,7 @@ class Failures:
             _log(environ, error, status, request_id)
             if self._debug and status == 500:
                 raise error
-        plan = self._plan(error, status)
+        plan = self._plan(environ, error, status)
         if plan is not None:
             try:
                 answer = plan(environ, {"error": error, "status": status})
@@ -102,11 +102,11 @@ class Failures:
         about = [("Content-Type", kind), ("Content-Length", str(len(body)))]
         return line, [*self._answers.headers, *about, *_headers(error, request_id)], [body]
 
-    def _plan(self, error: Exception, status: int) -> Plan | None:
+    def _plan(self, environ: Environ, error: Exception, status: int) -> Plan | None:
         for cls in type(error).__mro__:
             if cls in self._plans:
                 return self._plans[cls]
-        return self._plans.get(status)
+        return None if wants_problem(environ) else self._plans.get(status)
 
 
 def _status(error: Exception) -> int:

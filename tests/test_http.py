@@ -10,7 +10,7 @@ from io import BytesIO
 import msgspec
 import pytest
 from markupsafe import Markup
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, ImATeapot
 from werkzeug.test import Client, EnvironBuilder, run_wsgi_app
 
 from kit import (
@@ -31,6 +31,7 @@ from kit import (
     redirect,
 )
 from kit.answers import Answers
+
 
 def answered(result):
     return Answers().answer({}, result)
@@ -484,7 +485,7 @@ def fails_in_result(app: App) -> None:
 
 def fails_in_error_page(app: App) -> None:
     app.get("/")(lambda: abort(418))
-    app.error(418)(lambda error: {}["hunter2"])
+    app.error(ImATeapot)(lambda error: {}["hunter2"])
 
 
 def fails_in_provider_of_error_page(app: App) -> None:
@@ -533,6 +534,14 @@ def test_a_failing_path_cannot_forge_a_line_of_the_log(app, caplog):
 def test_a_404_is_not_logged_as_an_error(app, caplog):
     Client(app).get("/nowhere")
     assert [r for r in caplog.records if r.levelno >= logging.ERROR] == []
+
+
+def test_an_own_page_for_a_status_is_for_browsers(app):
+    app.error(404)(lambda: "own page")
+    client = Client(app)
+    assert client.get("/x").text == "own page"
+    answer = client.get("/x", headers={"Accept": "application/json"})
+    assert (answer.status_code, answer.content_type) == (404, "application/problem+json")
 
 
 def test_an_own_page_for_a_status_keeps_status_and_headers(app):

@@ -144,6 +144,7 @@ class _Reading:
         self._data: Any = None
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
+        """Open an element, if it may be there."""
         known = {"type", "name"} if tag == "item" else {"type"}
         if "}" in tag or not attributes.keys() <= known:
             raise ValueError(f"it has a namespace or another attribute than type: {tag[:100]!r}")
@@ -152,10 +153,12 @@ class _Reading:
         self._open.append(_Element(tag, attributes))
 
     def data(self, text: str) -> None:
+        """Add to the text of the innermost element."""
         if self._open:
             self._open[-1].text.append(text)
 
     def end(self, tag: str) -> None:
+        """Close an element, and give its value to the one around it."""
         element = self._open.pop()
         self._data = element.value()
         if self._open:
@@ -164,4 +167,5 @@ class _Reading:
             raise ValueError(_TOO_DEEP)
 
     def close(self) -> Any:
+        """Return the value of the outermost element."""
         return self._data

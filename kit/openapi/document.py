@@ -97,6 +97,8 @@ def document(app: App, info: Info) -> JSON:
 
 
 class _Description:
+    """What is gathered while the operations are described, one after the other."""
+
     def __init__(self, app: App, info: Info) -> None:
         self._app = app
         self._info = info
@@ -112,6 +114,7 @@ class _Description:
         self._shown = {id(result): one for result, one in zip(results, schemas, strict=True)}
 
     def document(self) -> JSON:
+        """Return the whole document."""
         paths: JSON = {}
         for operation in self._operations:
             paths.setdefault(operation.path, {})[operation.method.lower()] = self._one(operation)
@@ -162,6 +165,7 @@ class _Description:
                 yield name, (one, required)
 
     def _body(self, operation: Operation) -> JSON:
+        """Return the media types that a body may have, each with its schema."""
         kind: Any = Form if operation.input(Form) is not None else Body
         schema = self._app.provided("checker").schema(operation.input(kind), kind)
         described = schema.json_schema()
@@ -178,6 +182,7 @@ class _Description:
         return {"required": bool(kind is Body or described.get("required")), "content": content}
 
     def _answers(self, operation: Operation) -> JSON:
+        """Return what may come, by status: the handler's results, and errors."""
         made: JSON = {}
         for result in operation.results:
             status = "default" if result.status is None else str(result.status)
@@ -194,6 +199,7 @@ class _Description:
         return dict(sorted(made.items()))
 
     def _content(self, result: Result) -> JSON:
+        """Return the media types that a result may go out in."""
         if result.kind == "html":
             return {"text/html": {"schema": {"type": "string"}}}
         if result.kind == "bytes":

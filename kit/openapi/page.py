@@ -70,10 +70,13 @@ def page(document: JSON) -> str:
 
 
 class _Page:
+    """Makes the parts of the page; whatever the document says is escaped."""
+
     def __init__(self, document: JSON) -> None:
         self._document = document
 
     def page(self) -> Markup:
+        """Return the whole page."""
         about = self._document["info"]
         return _PAGE.format(
             title=about["title"],

@@ -189,7 +189,7 @@ def test_a_photo(grace: Any) -> None:
 
 def test_searching_and_paging(grace: Any, import_people: Callable[..., None]) -> None:
     import_people(grace, 45)
-    assert message(grace) == "45 contacts are added."
+    assert message(grace) == "Contacts added: 45."
     add(grace, "Jörg", Last_name="Müller")
     grace.goto("/contacts")
     grace.get_by_label("Search").fill("muller")

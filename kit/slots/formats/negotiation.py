@@ -168,7 +168,7 @@ class Negotiator:
         choose, dump, general = self._choose[False], one.dump, self._data
 
         def data(environ: Environ, result: Any) -> Made:
-            if type(result) is Data or not (chosen := choose(environ.get("HTTP_ACCEPT", ""))):
+            if isinstance(result, Data) or not (chosen := choose(environ.get("HTTP_ACCEPT", ""))):
                 return general(environ, result)
             return _OK, [("Content-Type", chosen[0][1])], dump(result)
 

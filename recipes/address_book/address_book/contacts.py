@@ -51,7 +51,7 @@ class ContactForm(Details):
 def old_photos(response_headers):
     """The names of photos that nobody has any more; they go when all the rest is committed."""
     names: list[str] = []
-    yield names  # named after response_headers, it goes on after the database has committed
+    yield names  # what needs response_headers goes on after the database has committed
     for name in filter(None, names):
         (PHOTOS / name).unlink(missing_ok=True)
 
@@ -95,9 +95,9 @@ def new(form: Form[ContactForm], render, inside):
 @routes.post("", again=new, limits=WITH_PHOTO)
 def add(form: Form[ContactForm], book, session):
     """Add a contact; the answer leads to it."""
-    details = form.value
-    photo = details.photo.save(PHOTOS) if details.photo else ""
-    contact = book.add(details, photo)
+    given = form.value
+    photo = given.photo.save(PHOTOS) if given.photo else ""
+    contact = book.add(given, photo)
     session.flash(f"{contact.name} is in your address book.")
     return redirect(f"/contacts/{contact.id}")
 
@@ -118,13 +118,12 @@ def edit(id, form: Form[ContactForm], store, render, inside):
 @one.post("", again=edit, limits=WITH_PHOTO)
 def change(id, form: Form[ContactForm], record, book, old_photos, session):
     """Change a contact: what is left out becomes empty, but for the photo."""
-    details = form.value
-    photo = details.photo.save(PHOTOS) if details.photo else ""
-    if photo or details.without_photo:
+    given = form.value
+    form.update(record)
+    photo = given.photo.save(PHOTOS) if given.photo else ""
+    if photo or given.without_photo:
         old_photos.append(record.photo)
         record.photo = photo
-    for field in fields(Details):
-        setattr(record, field.name, getattr(details, field.name))
     book.save(record)
     session.flash(f"{record.name} is changed.")
     return redirect(f"/contacts/{id}")

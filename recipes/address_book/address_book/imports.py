@@ -82,7 +82,7 @@ def import_file(form: Form[ImportForm], read_row, book, session, inside):
                 book.add(row.details)
                 report.added += 1
     if not report.refused:
-        session.flash(f"{report.added} contacts are added.")
+        session.flash(f"Contacts added: {report.added}.")
         return redirect("/contacts")
     refused = [{"line": row.line, "problems": row.problems} for row in report.refused]
     data = {"added": report.added, "refused": refused}

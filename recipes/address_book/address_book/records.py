@@ -43,7 +43,7 @@ class Details:
     group: Group = Group.OTHER
     email: Annotated[
         str,
-        Meta(max_length=254, pattern=EMAIL, title="E-mail", description="As ada@example.org"),
+        Meta(max_length=254, pattern=EMAIL, title="E-mail", description="Such as ada@example.org"),
         Widget("email"),
     ] = ""
     phone: Annotated[str, Meta(max_length=40), Widget("tel")] = ""

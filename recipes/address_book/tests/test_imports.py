@@ -31,7 +31,7 @@ def test_a_good_file_is_added(grace, stored):
     response = send(grace, GOOD)
     assert (response.status_code, response.headers["Location"]) == (303, "/contacts")
     page = Page(grace.get("/contacts"))
-    assert page.messages == ["2 contacts are added."]
+    assert page.messages == ["Contacts added: 2."]
     assert page.names == ["Ada Lovelace", "Mum"]
     assert str(stored()[0].birthday) == "1815-12-10"
 
