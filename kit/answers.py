@@ -178,11 +178,12 @@ class Answers:
             raise TypeError(
                 "a tuple is (result, status), (result, headers) or (result, status, headers)"
             )
+        if "HTTP_IF_NONE_MATCH" in environ and any(isinstance(one, int) for one in rest):
+            environ = {key: environ[key] for key in environ if key != "HTTP_IF_NONE_MATCH"}
         line, headers, body = self.answer(environ, first)
         for extra in rest:
             if isinstance(extra, int) and 200 <= extra <= 599:
-                if not line.startswith("304"):  # what the client has already, it keeps
-                    line = STATUS_LINES.get(extra) or f"{extra} Unknown"
+                line = STATUS_LINES.get(extra) or f"{extra} Unknown"
             elif isinstance(extra, (int, str)):
                 raise TypeError(f"{extra!r} is no status: it is a whole number from 200 to 599")
             else:

@@ -30,6 +30,9 @@ _Arguments = Callable[[Mapping[str, Any]], tuple[Any, ...]]
 _Step = tuple[str, Callable[..., Any], _Arguments, bool, bool]  # is a generator, adds headers
 
 
+VALUES = "path_values"
+"""The provider of all values that the path of a request gives, by name."""
+
 _NOTHING: Any = object()
 _NONE: Mapping[str, Callable[[Any], Any]] = {}
 
@@ -63,11 +66,12 @@ def compile_plan(
     if inspect.iscoroutinefunction(handler):
         what = f"{getattr(handler, '__name__', handler)!r} is a coroutine function."
         providers.problems.append(Problem(where, what, "Write def: nothing awaits it yet."))
-    guards = tuple(guards)
-    taken = {name for guard in guards for name in parameters(guard)}
-    wanted = _wanted(handler, providers, given, {*instead}, taken, where)
-    given |= {*instead}
-    order = _order(handler, wanted, guards, providers, given, where)
+    guards, instead = tuple(guards), set(instead)
+    wanted = _wanted(handler, providers, given, instead)
+    order = _order(handler, wanted, guards, providers, given | instead, where)
+    taken = {name for called in (handler, *guards) for name in parameters(called)}
+    takes_all = is_open(parameters(handler)) or any(VALUES in one.needs for one in order)
+    _check_given(handler, providers, given, given if takes_all else taken, where)
     if providers.problems:
         return _unusable
     constants = providers.constants(p.name for p in order if p.scope == "app") | dict(fixed)
@@ -77,9 +81,9 @@ def compile_plan(
     steps: list[_Step] = [
         (p.name, p.call, _getter(p.needs), p.is_generator, "response_headers" in p.needs)
         for p in order
-        if p.scope == "request" and p.name != "environ"
+        if p.scope == "request" and p.name not in ("environ", VALUES)
     ]
-    if steps or "environ" in wanted:
+    if steps or not {"environ", VALUES}.isdisjoint(wanted):
         plan = _with_providers(call, _getter(wanted), constants, steps, convert)
         return _parsing(plan, parse) if parse else plan
     return _direct(call, wanted, constants, parse, convert)
@@ -121,18 +125,23 @@ def _unusable(environ: Environ, values: Mapping[str, Any]) -> Answer:
 
 
 def _wanted(
+    handler: Callable[..., Any], providers: Providers, given: set[str], instead: set[str]
+) -> tuple[str, ...]:
+    """Return the names that `handler` is called with."""
+    known = parameters(handler)
+    wanted = _named(handler, providers.all, given | instead)
+    return (*wanted, *(sorted(given - set(known)) if is_open(known) else ()))
+
+
+def _check_given(
     handler: Callable[..., Any],
     providers: Providers,
     given: set[str],
-    instead: set[str],
     taken: set[str],
     where: str,
-) -> tuple[str, ...]:
-    """Return the names that `handler` is called with; `taken` are those that its guards take."""
-    known = parameters(handler)
-    wanted = _named(handler, providers.all, given | instead)
-    left = sorted(given - set(known) - (set() if is_open(known) else taken))
-    if left and not is_open(known):
+) -> None:
+    """Report values of the path that nobody takes, and those that would hide a provider."""
+    if left := sorted(given - taken):
         providers.problems.append(
             Problem(
                 where,
@@ -150,7 +159,6 @@ def _wanted(
         for name in sorted(given & set(providers.all))
         if not providers.all[name].typed  # a name without that annotation means the pattern
     )
-    return (*wanted, *(left if is_open(known) else ()))
 
 
 def _named(
@@ -222,7 +230,7 @@ def _with_providers(
     adds_headers = any(name == "response_headers" for name, *_ in steps)
 
     def plan(environ: Environ, values: Mapping[str, Any]) -> Answer:
-        scope = {**constants, **values, "environ": environ}
+        scope = {**constants, **values, "environ": environ, VALUES: values}
         opened: Opened = []
         try:
             for name, function, needs, is_generator, _ in steps:

@@ -17,7 +17,7 @@ from kit.dispatch import Dispatch, Frame
 from kit.errors import ConfigError, Problem, listing, nearest
 from kit.failures import Failures
 from kit.gateway import WSGI, After, Before, make_wsgi
-from kit.plans import compile_plan
+from kit.plans import VALUES, compile_plan
 from kit.plugins import installed, load_entry
 from kit.providers import Provider, Providers, parameters, place, required
 from kit.requests import Request
@@ -116,7 +116,8 @@ class Wiring:
         )
         for function in (_request, _response_headers, csp_nonce, *tokens):
             providers.add(Provider.of(function))
-        providers.add(Provider("environ", dict, "request", (), "the kernel"))
+        for name in ("environ", VALUES):
+            providers.add(Provider(name, dict, "request", (), "the kernel"))
         for filling in stack.fillings.values():
             providers.add(_component(filling))
         for slot in stack.slots.values():

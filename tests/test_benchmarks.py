@@ -7,8 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 BENCHMARKS = Path(__file__).parent / "benchmarks"
 COMPETITORS = {"WSGI", "Framekit", "with werkzeug", "Falcon", "Bottle", "Flask", "Django"}
+PEERS = {"Flask-WTF", "FastAPI", "Django"}
 ROWS = [
     "plain text",
     "JSON",
@@ -18,6 +21,38 @@ ROWS = [
     "form of 3 fields",
     "session counter",
 ]
+
+
+INPUT = ["form of 10 fields", "form with 3 mistakes", "JSON in, 10 fields", "JSON out, 10 fields"]
+SPOILED = """
+import logging, sys
+sys.path.insert(0, sys.argv[1])
+from types import SimpleNamespace
+from peers import framekit_input
+from peers.input_task import BOOK, verify
+
+logging.disable()
+right = framekit_input.make()
+
+def app(environ, start_response):
+    if sys.argv[2] == "forgery":
+        environ["kit.csrf_checked"] = True
+    body = b"".join(right(environ, start_response))
+    if sys.argv[2] == "types" and BOOK:
+        BOOK.append(SimpleNamespace(**{name: str(one) for name, one in vars(BOOK[-1]).items()}))
+    if sys.argv[2] == "errors":
+        body = body.replace(b"<li>", b"<b>")
+    if sys.argv[2] == "values":
+        body = body.replace(b"ada.example.org", b"")
+    if sys.argv[2] == "card":
+        body = body.replace(b"12345678-1234", b"12345678-4321")
+    return [body]
+
+try:
+    verify("it", app)
+except ValueError as error:
+    print(str(error).splitlines()[0])
+"""
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -40,6 +75,38 @@ def test_a_quick_run_times_every_kind_of_request(tmp_path):
     assert all(f"| {name.replace('<', '&lt;')} |" in report.stdout for name in ROWS)
 
 
+def test_a_quick_run_times_forms_and_json(tmp_path):
+    file = tmp_path / "figures.json"
+    done = run(str(BENCHMARKS), "--quick", "--only", "input", "--json", str(file))
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(file.read_text())
+    [table] = figures["tables"]
+    assert [row["name"] for row in table["rows"]] == INPUT
+    for row in table["rows"]:
+        assert set(row["medians"]) == {"Framekit", "with pydantic", "with wtforms", *PEERS}
+        targets = {target["text"] for target in row["targets"]}
+        assert targets == {f"Framekit < 1.00 x {peer}" for peer in PEERS}
+    assert all(f"{name} " in figures["machine"] for name in ("fastapi", "flask-wtf", "pydantic"))
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "said"),
+    [
+        ("nothing", ""),
+        ("forgery", "it takes a forged form"),
+        ("types", "it answers 'form of 10 fields' with"),
+        ("errors", "it answers 'form with 3 mistakes' with"),
+        ("values", "it answers 'form with 3 mistakes' with"),
+        ("card", "it answers 'JSON out, 10 fields' with"),
+    ],
+)
+def test_who_answers_a_form_wrongly_is_not_timed(spoiled, said):
+    done = run("-c", SPOILED, str(BENCHMARKS), spoiled)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(said)
+    assert bool(done.stdout) is bool(said)
+
+
 def test_a_quick_run_times_routes_and_plugins():
     done = run(str(BENCHMARKS), "--quick", "--only", "routes,plugins")
     assert done.returncode == 0, done.stderr
@@ -49,4 +116,4 @@ def test_a_quick_run_times_routes_and_plugins():
 def test_an_unknown_theme_is_named_and_ends_in_2():
     done = run(str(BENCHMARKS), "--only", "nonsense")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "no theme nonsense; there are: requests, routes" in done.stderr
+    assert "no theme nonsense; there are: requests, input, routes" in done.stderr

@@ -237,6 +237,12 @@ def test_objects_and_lists_are_groups_with_a_row_for_one_more():
 
 
 @dataclass
+class Line:
+    book: str
+    count: int = 3
+
+
+@dataclass
 class Everything:
     text: Annotated[str, Widget("textarea")]
     exact: Annotated[Decimal, Digits(5, places=2)]
@@ -244,8 +250,8 @@ class Everything:
     clock: time
     color: Annotated[Color, Widget("radio")]
     inner: Inner
-    maybe: Inner | None = None
-    rows: list[Inner] = field(default_factory=list)
+    maybe: Line | None = None
+    rows: list[Line] = field(default_factory=list)
     tags: list[str] = field(default_factory=list)
     colors: set[Color] = field(default_factory=lambda: {Color.RED})
     flag: bool = True
@@ -263,8 +269,8 @@ class Everything:
             time(1, 2, 3, 4),
             Color.BLUE,
             Inner("x", True),
-            Inner("y"),
-            [Inner("a"), Inner("b", True)],
+            Line("y"),
+            [Line("a"), Line("b", 5)],
             ["t", "u"],
             {Color.RED, Color.BLUE},
             level=2,
@@ -336,6 +342,24 @@ def test_a_message_belongs_to_its_field():
         assert about["aria-invalid"] == "true"
         assert {*told} <= {found.get("id") for _, found, _ in page.elements}
     assert page.text("li") == ["This field is required.", "Please give a whole number."]
+
+
+def test_the_first_field_at_fault_gets_the_focus():
+    def focused(data: dict[str, str] | None) -> list[str | None]:
+        page = Page(form(Contact, data).__html__())
+        return [about["name"] for about in page.find("input") if "autofocus" in about]
+
+    assert focused(None) == focused({"name": "Ada"}) == []
+    assert focused({"name": "", "age": "x"}) == ["name"]
+    assert focused({"name": "Ada", "age": "x"}) == ["age"]
+
+
+def test_a_field_shows_all_its_messages():
+    page = one(Annotated[str, Meta(min_length=3, pattern="x")], sent="a")
+    assert page.text("li") == [
+        "Please use at least 3 characters.",
+        "This does not have the form that is asked for.",
+    ]
 
 
 def test_parts_of_a_field_can_be_placed_one_by_one():

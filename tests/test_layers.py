@@ -23,6 +23,15 @@ OWN = {
     "kit_peewee": {"peewee", "playhouse"},
     "kit_beaker": {"beaker", "sqlalchemy", "redis", "pymemcache"},
     "kit_itsdangerous": {"itsdangerous"},
+    "kit_argon2": {"argon2"},
+    "kit_defusedxml": {"defusedxml"},
+    "kit_limits": {"limits", "redis"},
+    "kit_msgspec": {"msgspec"},
+    "kit_pydantic": {"pydantic", "pydantic_core"},
+    "kit_pyjwt": {"jwt"},
+    "kit_stdlib": set(),
+    "kit_wtforms": {"wtforms"},
+    "kit_yaml": {"yaml"},
 }
 DRIVERS = {"psycopg", "pymysql"}
 LIBRARIES = set().union(*OWN.values()) - SHARED

@@ -22,12 +22,12 @@ from schemathesis.engine import events, from_schema
 
 from kit import App, Data, Digits, Meta, Private, Response, Routes, Unique, abort, openapi, redirect
 from kit.contracts.identity import QuickPasswords
-from kit.errors import Forbidden
+from kit.errors import Forbidden, RecordNotFound
 from kit.openapi.returns import results
 from kit.patterns import Converter
 from kit.slots.identity import Users, logged_in, may, role
 from kit.slots.rates import rate
-from kit.slots.validation import Body, Form, HeaderValues, Query, Upload
+from kit.slots.validation import Body, Form, HeaderValues, Path, Query, Upload
 from kit.testing import client
 
 FORMATS = ["html", "json", "csv", "xml", "yaml", "msgpack", "jsonl", "text"]
@@ -152,7 +152,7 @@ def make(folder: Any) -> App:
         return store.add(body.value), 201
 
     @contacts.get("/<int:id>")
-    def show(id, store, path: Path[Place]) -> Contact:
+    def show(id, store) -> Contact:
         return store.get(Contact, id)
 
     @contacts.put("/<int:id>")
@@ -283,6 +283,21 @@ def test_it_describes_every_route_but_those_left_out(document, app):
     assert {"contacts.index", "rows", "both.get", "both.post"} <= set(ids)
 
 
+def test_operations_have_names_of_their_own():
+    app = App()
+
+    @app.get("/one")
+    @app.get("/two", name="other")
+    @app.get("/three", name="other")
+    def handler() -> str:
+        return ""
+
+    document = openapi.document(app, title="x", version="1")
+    OpenAPIV31SpecValidator(document).validate()
+    ids = [one["get"]["operationId"] for one in document["paths"].values()]
+    assert sorted(ids) == ["handler", "other", "other.2"]
+
+
 def test_docstrings_are_summary_and_description(document):
     index = document["paths"]["/contacts"]["get"]
     assert index["summary"] == "List contacts."
@@ -317,10 +332,22 @@ def test_a_path_is_parameters(document):
     assert schemas["key"] == {"type": "string", "format": "uuid"}
     assert schemas["colour"]["pattern"] == "^(?:red|green)$"
     assert re.fullmatch(schemas["x"]["pattern"], "1.5")
-    [refined] = document["paths"]["/contacts/{id}"]["get"]["parameters"]
-    assert refined["schema"]["maximum"] == 1000
     [usual] = document["paths"]["/contacts/{id}"]["delete"]["parameters"]
     assert usual["schema"]["maximum"] == 8_999_999_999_999_999_999
+
+
+def test_a_class_refines_the_parameters_of_a_path():
+    app = App()
+
+    @app.get("/places/<int:id>/<name>")
+    def place(id, name, path: Path[Place]) -> None:
+        pass
+
+    found = openapi.document(app, title="x", version="1")["paths"]["/places/{id}/{name}"]["get"]
+    number, name = (one["schema"] for one in found["parameters"])
+    assert number["maximum"] == 1000
+    assert name == {"type": "string", "minLength": 1}
+    assert "422" in found["responses"]
 
 
 def test_a_body_has_the_formats_that_can_hold_it(document):
@@ -374,7 +401,7 @@ def test_answers_have_the_formats_that_can_show_them(document):
     [
         ("get", "/contacts", "200 304 404 406 413 422 500 503"),
         ("post", "/contacts", "201 400 403 404 406 409 413 415 422 500 503"),
-        ("get", "/contacts/{id}", "200 304 404 406 422 500 503"),
+        ("get", "/contacts/{id}", "200 304 404 406 500 503"),
         ("delete", "/contacts/{id}", "204 401 403 404 409 422 429 500 503"),
         ("get", "/rows", "200 304 406 500"),
         ("post", "/orders", "200 400 403 406 413 415 422 429 500 503"),
@@ -432,6 +459,14 @@ def test_a_component_may_have_a_scheme_of_its_own(tmp_path):
     found = openapi.document(app, title="x", version="1")
     assert found["components"]["securitySchemes"] == {"Badge": Badge.openapi}
     assert found["paths"]["/who"]["get"]["security"] == [{}, {"Badge": []}]
+
+
+def test_a_form_that_is_shown_is_no_body():
+    def edit(form: Form[Address]) -> str:
+        return ""
+
+    assert {*described(edit)["responses"]} == {"200", "500"}
+    assert "requestBody" not in described(edit)
 
 
 # Return annotations
@@ -543,18 +578,21 @@ def test_a_guard_may_say_what_it_refuses_with():
         openapi.raises(200)
 
 
-def test_error_pages_of_the_application_may_be_anything():
+@pytest.mark.parametrize(
+    ("kind", "statuses"),
+    [
+        (404, {"NotFound", "InternalServerError"}),  # that is a page, for browsers
+        (RecordNotFound, {"InternalServerError"}),
+        (Exception, set()),
+    ],
+)
+def test_who_answers_for_a_class_of_errors_may_answer_anything(kind, statuses):
     app = App()
     app.get("/<int:n>")(lambda n: "x")
-    app.error(404)(lambda: {"mine": True})
+    app.error(kind)(lambda: "mine")
     responses = openapi.document(app, title="x", version="1")["components"]["responses"]
-    assert "content" not in responses["NotFound"]
-    assert "content" in responses["InternalServerError"]
-    other = App()
-    other.get("/<int:n>")(lambda n: "x")
-    other.error(Exception)(lambda: "mine")
-    responses = openapi.document(other, title="x", version="1")["components"]["responses"]
-    assert not any("content" in one for one in responses.values())
+    described = {name for name, one in responses.items() if "content" in one}
+    assert described & {"NotFound", "InternalServerError"} == statuses
 
 
 # How it is served

@@ -6,7 +6,7 @@ import io
 import re
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
@@ -22,6 +22,7 @@ from kit import App, Conflict, Meta, References, Unique
 from kit.errors import ConfigError, Invalid, Unavailable
 from kit.slots.persistence.records import Digits
 from kit.slots.validation import (
+    DataclassSchema,
     Form,
     MaxSize,
     MediaTypes,
@@ -163,6 +164,16 @@ def test_other_types_are_refused(hint, words):
         read(Wrong)
 
 
+def test_a_class_takes_its_fields_and_nothing_else():
+    @dataclass
+    class Wrong:
+        name: str
+        key: InitVar[str]
+
+    with pytest.raises(TypeError, match="Wrong takes key, which is no field of it"):
+        read(Wrong)
+
+
 def test_an_enum_has_texts_that_differ():
     class Odd(Enum):
         TEXT = "1"
@@ -227,6 +238,15 @@ def test_an_id_is_input_where_no_store_gives_it():
         id: int
 
     assert [one.name for one in read(Search).fields] == ["id"]
+
+
+def test_a_component_need_not_know_what_could_not_be_read():
+    def judge(root):
+        return lambda values: [Failure("email", "too_long", {"limit": 1})]
+
+    schema = DataclassSchema(User, judge, ValidationOptions())
+    assert [f.code for f in schema.check({"email": "x"}, text=True).failures] == ["too_long"]
+    assert [f.code for f in schema.check({"email": "\0"}, text=True).failures] == ["bad_text"]
 
 
 # Text

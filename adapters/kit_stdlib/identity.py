@@ -80,6 +80,7 @@ class SessionIdentity:
         if options.cookie == sessions_options.cookie:
             raise ValueError(f"cookie = {options.cookie!r} is the name of the session's cookie")
         self.challenge = f'Cookie realm="{options.realm}"'
+        self.openapi = {"type": "apiKey", "in": "cookie", "name": sessions_options.cookie_name}
         self.path = options.login
         self._cookie = RememberCookie(
             tokens, sessions, sessions_options, options.cookie, options.remember
@@ -163,6 +164,7 @@ class ApiKeyIdentity:
     ) -> None:
         check_api_keys(api_keys, user_records, tables)
         self.challenge = f'ApiKey realm="{options.realm}"'
+        self.openapi = {"type": "apiKey", "in": "header", "name": "X-API-Key"}
         self._keys = api_keys
 
     def identify(self, environ: Environ, store: Store, user_directory: UserDirectory) -> Any | None:

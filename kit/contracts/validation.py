@@ -394,6 +394,10 @@ class ValidationContract(Contract):
         assert said(schema.check({"name": None}, text=False)) == [("name", "missing")]
         assert schema.check({"name": "Ada", "age": ""}, text=True).value == Contact("Ada")
         assert schema.check({"name": "Ada"}, text=False).value == Contact("Ada")
+        for kind, raw in ((str, ""), (list[str], [])):
+            some = component.schema(one(Annotated[kind, Meta(min_length=1)]))
+            for text in (True, False):
+                assert said(some.check({"value": raw}, text=text)) == [("value", "missing")]
 
     @clause("V6")
     def test_optional_fields(self, component: Validation) -> None:

@@ -106,6 +106,7 @@ class _Description:
         self._formats: Mapping[str, Format] = self._negotiator.formats
         self._inputs = Inputs()
         self._responses: JSON = {}
+        self._names: dict[str, int] = {}
         self._security = dict(_schemes(app))
         providers = app._wiring.providers.replaced({})  # a copy, to look things up in
         self._operations = list(operations(app, providers, info.below))
@@ -133,7 +134,7 @@ class _Description:
         summary, description = operation.doc
         tag, dot, _ = operation.route.name.rpartition(".")
         made: JSON = {
-            "operationId": operation.id,
+            "operationId": self._id(operation),
             "summary": summary or operation.route.name,
             "description": description,
             "tags": [tag] if dot else [],
@@ -144,6 +145,11 @@ class _Description:
         if operation.has_body:
             made["requestBody"] = self._body(operation)
         return {**made, "responses": self._answers(operation)}
+
+    def _id(self, operation: Operation) -> str:
+        """Return the name of an operation, with a number where another one has it already."""
+        count = self._names[operation.id] = self._names.get(operation.id, 0) + 1
+        return operation.id if count == 1 else f"{operation.id}.{count}"
 
     def _parameters(self, operation: Operation) -> Iterator[JSON]:
         refined = dict(self._flat(operation, Path))
@@ -228,11 +234,9 @@ class _Description:
         return {"$ref": f"#/components/responses/{name}"}
 
     def _is_own(self, status: int) -> bool:
-        """Say whether the application may answer for a status itself, in whatever way."""
-        return any(
-            kind == status if isinstance(kind, int) else getattr(kind, "status", status) == status
-            for kind in self._app.error_handlers
-        )
+        """Say whether the application may answer everybody for a status itself, and anyhow."""
+        classes = [kind for kind in self._app.error_handlers if not isinstance(kind, int)]
+        return any(getattr(cls, "status", status) == status for cls in classes)
 
     def _required(self, operation: Operation) -> list[JSON]:
         """Return the ways to say who one is; one of them is to say nothing, if no guard asks."""

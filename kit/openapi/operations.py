@@ -102,8 +102,7 @@ class Operation:
     @property
     def has_body(self) -> bool:
         """Whether a body is read."""
-        sends = self.unsafe or self.method not in ("GET", "HEAD")
-        return bool(self.input(Body) or (self.input(Form) and sends))
+        return bool(self.input(Body) or (self.input(Form) and self.method != "GET"))
 
     def statuses(self) -> set[int]:
         """Return the statuses that this operation may end in beside those of its results."""
@@ -117,8 +116,8 @@ class Operation:
             found |= {400, 413, 415}
         if self.input(Query):
             found.add(413)
-        if self.inputs:
-            found.add(422)
+        if self.has_body or any(self.input(kind) for kind in (Query, Path, HeaderValues)):
+            found.add(422)  # a form that GET shows is blank
         if self.unsafe and self.route.csrf:
             found.add(403)
         if any(one.kind in ("data", "page", "unknown") for one in self.results):

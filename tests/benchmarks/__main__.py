@@ -24,7 +24,10 @@ THEMES = {
     "start": "starting",
     "persistence": "stores",
 }
-SHOWN = ("framekit", "falcon", "bottle", "flask", "django", "beaker", "jinja2")
+SHOWN = (
+    *("framekit", "falcon", "bottle", "flask", "flask-wtf", "fastapi", "django"),
+    *("beaker", "jinja2", "msgspec", "pydantic", "wtforms"),
+)
 
 
 def main() -> int:

@@ -52,7 +52,9 @@ async def _drop(message: Message) -> None:
 def _call(environ: Environ) -> _Call:
     """Return the scope of a request, and what the application receives its body with."""
     named = [(name[5:], value) for name, value in environ.items() if name.startswith("HTTP_")]
-    named += [(name, environ[name]) for name in ("CONTENT_TYPE", "CONTENT_LENGTH") if name in environ]
+    named += [
+        (name, environ[name]) for name in ("CONTENT_TYPE", "CONTENT_LENGTH") if name in environ
+    ]
     scope = {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.4"},

@@ -19,6 +19,7 @@ never input.
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -195,6 +196,11 @@ class Reading:
             hints = typing.get_type_hints(cls, include_extras=True)
         except NameError as error:
             raise TypeError(f"{error}: import it in the module of {cls.__name__}") from error
+        others = {*inspect.signature(cls).parameters} - {
+            one.name for one in dataclasses.fields(cls)
+        }
+        if others:
+            raise TypeError(f"{cls.__name__} takes {listing(others)}, which is no field of it")
         public = [one for one in dataclasses.fields(cls) if not is_private(one, hints[one.name])]
         fields = []
         for one in public:

@@ -102,7 +102,7 @@ class _Rules:
 
     def object(self, field: Field) -> Read:
         """Return what reads an object into a dict."""
-        leaves = [(f.name, self.leaf(f)) for f in field.fields if f.kind not in ("object", "list")]
+        single = [(f.name, self.leaf(f)) for f in field.fields if f.kind not in ("object", "list")]
         inner = [(f.name, self.branch(f)) for f in field.fields if f.kind in ("object", "list")]
         known = {f.name for f in field.fields}
         absent, refuse = _absent(field, self.text), self.refuse
@@ -119,7 +119,7 @@ class _Rules:
             prefix = f"{path}." if path else ""
             values = {}
             get = raw.get
-            for name, take in leaves:
+            for name, take in single:
                 try:
                     value = take(get(name, NOTHING))
                 except Refusal as refusal:

@@ -86,9 +86,7 @@ def make() -> App:
             {
                 "BACKEND": "django.template.backends.django.DjangoTemplates",
                 "DIRS": [str(TEMPLATES)],
-                "OPTIONS": {
-                    "context_processors": ["django.template.context_processors.request"]
-                },
+                "OPTIONS": {"context_processors": ["django.template.context_processors.request"]},
             }
         ],
     )

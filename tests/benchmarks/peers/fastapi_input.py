@@ -64,7 +64,9 @@ async def _same_token(request: Request) -> None:
 
 
 def _page(request: Request, values: Any, errors: dict[str, str], status: int) -> Response:
-    token = request.session.setdefault("csrf_token", secrets.token_urlsafe(32))
+    if "csrf_token" not in request.session:
+        request.session["csrf_token"] = secrets.token_urlsafe(32)
+    token = request.session["csrf_token"]
     about = {"values": values, "errors": errors, "groups": GROUPS, "token": token}
     return _templates.TemplateResponse(request, "edit_fastapi.html", about, status)
 

@@ -18,7 +18,7 @@ from wtforms import (
 )
 from wtforms.validators import InputRequired, Length, NumberRange, Regexp
 
-from peers.input_task import BOOK, CARD, EMAIL, GROUPS, Card
+from peers.input_task import BOOK, CARD, EMAIL, GROUPS
 from peers.task import TEMPLATES
 
 
