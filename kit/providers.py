@@ -181,10 +181,10 @@ class Provider:
 class Providers:
     """All providers of an application, and the values of those of application scope.
 
-    `hints` maps names that are not provided to a sentence on how to have them.
+    `hints` maps names that are not provided to what says in a sentence how to have them.
     """
 
-    def __init__(self, hints: Mapping[str, str] | None = None) -> None:
+    def __init__(self, hints: Mapping[str, Callable[[], str]] | None = None) -> None:
         self.all: dict[str, Provider] = {}
         self.problems: list[Problem] = []
         self._hints = dict(hints or {})
@@ -320,7 +320,7 @@ class Providers:
 
     def _unknown(self, name: str) -> str:
         hint = self._hints.get(name)
-        return f"nothing provides {name!r}.{f' {hint}' if hint else nearest(name, self.all)}"
+        return f"nothing provides {name!r}.{f' {hint()}' if hint else nearest(name, self.all)}"
 
     def _problem(self, where: str, what: str, mend: str) -> None:
         problem = Problem(where, what, mend)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from werkzeug.datastructures import Headers
 
 from kit.answers import Answer, Answers, Environ, Header, merge
 from kit.assembly import Filling, Limits, Stack
-from kit.components import Component, Slot
+from kit.components import Slot
 from kit.compression import compressing
 from kit.dispatch import Dispatch, Frame
 from kit.errors import ConfigError, Problem, listing, nearest
@@ -322,32 +323,31 @@ def _lacking(filling: Filling, value: Any) -> list[Problem]:
     return [Problem(filling.where, what, "Write them, or choose another component.")]
 
 
-def _hints(stack: Stack) -> dict[str, str]:
+def _hints(stack: Stack) -> dict[str, Callable[[], str]]:
     """Say for each name that an empty slot would provide how to fill that slot."""
     key = 'Set it: [app] secret_key = "env:SECRET_KEY" (or "file:secret.key").'
-    hints = {"secret_key": key, "secret_keys": key}
+    texts = {"secret_key": key, "secret_keys": key}
     for slot in stack.slots.values():
-        hints.update(slot.asks)
-    declared = [
-        component for _, found in stack.plugins.each("kit_components") for component in found
-    ]
-    empty = [slot for slot in stack.slots.values() if not stack.filling(slot.name)]
-    entries = installed() if empty else {}
-    for slot in empty:
-        hint = f"It comes with the slot {slot.name!r}, which is empty: "
-        hint += _how_to_fill(slot, declared, entries)
-        provided = [getattr(p, "__kit_name__", p.__name__) for p in slot.providers]
-        hints.update(dict.fromkeys([slot.name, f"{slot.name}_options", *provided], hint))
+        texts.update(slot.asks)
+    hints: dict[str, Callable[[], str]] = {name: partial(str, text) for name, text in texts.items()}
+    for slot in stack.slots.values():
+        if not stack.filling(slot.name):
+            provided = [getattr(p, "__kit_name__", p.__name__) for p in slot.providers]
+            hint = partial(_how_to_fill, slot, stack)
+            hints.update(dict.fromkeys([slot.name, f"{slot.name}_options", *provided], hint))
     return hints
 
 
-def _how_to_fill(slot: Slot, declared: list[Component], entries: Mapping[str, EntryPoint]) -> str:
+def _how_to_fill(slot: Slot, stack: Stack) -> str:
     """Say which line of a config file fills a slot, and what pip is to be given for it."""
+    entries = installed()
+    declared = [one for _, found in stack.plugins.each("kit_components") for one in found]
     there = [name.partition(".")[2] for name in entries if name.startswith(f"{slot.name}.")]
     names = sorted({*there, *(one.name for one in declared if one.slot == slot.name)})
     first, *others = names or ["module:name"]
     one = f'["{first}"]' if slot.many else f'"{first}"'
-    hint = f"fill it with [{slot.name}] use = {one}"
+    hint = f"It comes with the slot {slot.name!r}, which is empty: fill it with"
+    hint += f" [{slot.name}] use = {one}"
     if others:
         hint += f" (or another of: {listing(others)})"
     if first in there and (install := _install_of(entries[f"{slot.name}.{first}"], slot, first)):

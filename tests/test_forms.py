@@ -24,7 +24,6 @@ from kit.errors import ConfigError
 from kit.slots.persistence.records import Digits
 from kit.slots.validation import (
     Body,
-    Checker,
     Form,
     HeaderValues,
     MaxSize,
@@ -34,9 +33,7 @@ from kit.slots.validation import (
     Upload,
     ValidationOptions,
     Widget,
-    path,
 )
-from kit.slots.validation.messages import Messages
 from kit.slots.validation.text import expand
 from kit.slots.validation.widgets import attributes
 from kit.testing import client
@@ -687,17 +684,23 @@ def test_queries_and_headers_are_read():
     assert answer.text.endswith("Asked(accept_language=['de', 'en'], content_length=None)")
 
 
-def test_path_values_are_read():
-    @dataclass
-    class Place:
-        year: Annotated[int, Meta(le=9999)]
-        name: str
+@dataclass
+class Place:
+    year: Annotated[int, Meta(le=9999)]
+    name: str
 
-    validation = MsgspecValidation(ValidationOptions())
-    read = path(Path[Place], Checker(validation, Messages(), UTC))
-    values = {"year": 2026, "name": "x", "other": "y"}
-    assert read({}, values).value == Place(2026, "x")
-    assert [*read({}, {"year": "10000", "name": "x"}).errors] == ["year"]
+
+def test_path_values_are_read():
+    app = App({})
+
+    @app.get("/<int:year>/<name>")
+    def show(path: Path[Place]):
+        return repr(path.value)
+
+    browser = client(app)
+    assert browser.get("/2026/x%20").text == "Place(year=2026, name='x')"
+    assert browser.get("/10000/x").status_code == 422
+    assert browser.get("/x/x").status_code == 404
 
 
 @pytest.mark.parametrize(

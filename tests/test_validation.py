@@ -6,8 +6,8 @@ import io
 import re
 import subprocess
 import sys
-from dataclasses import InitVar, dataclass, field
-from datetime import UTC, datetime
+from dataclasses import InitVar, dataclass, field, make_dataclass
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
@@ -247,6 +247,42 @@ def test_a_component_need_not_know_what_could_not_be_read():
     schema = DataclassSchema(User, judge, ValidationOptions())
     assert [f.code for f in schema.check({"email": "x"}, text=True).failures] == ["too_long"]
     assert [f.code for f in schema.check({"email": "\0"}, text=True).failures] == ["bad_text"]
+
+
+def test_a_json_schema_says_what_data_may_be():
+    @dataclass
+    class Other:
+        image: Upload
+        born: date | None = None
+        tags: Annotated[frozenset[str], Meta(max_length=3)] = frozenset()
+        exact: Decimal = Decimal(0)
+
+    refusing = MsgspecValidation(ValidationOptions(unknown="refuse")).schema
+    contact = refusing(Contact).json_schema()
+    assert contact["additionalProperties"] is False
+    assert contact["required"] == ["name"]
+    properties = contact["properties"]
+    assert properties["name"] == {"type": "string", "maxLength": 20, "title": "Full name"}
+    assert properties["kind"] == {"enum": ["home", "work"], "title": "Kind", "default": "home"}
+    assert properties["photo"]["contentEncoding"] == "base64"
+    assert properties["photo"]["contentMediaType"] == "image/png"
+    assert re.fullmatch(properties["price"]["pattern"], "-1234.56")
+    for wrong in ("12345", "1.234", "1.", "x", "1e3"):
+        assert not re.fullmatch(properties["price"]["pattern"], wrong)
+    other = SCHEMA(Other).json_schema()["properties"]
+    assert other["image"]["format"] == "binary"
+    assert other["born"]["anyOf"] == [{"type": "string", "format": "date"}, {"type": "null"}]
+    assert (other["tags"]["uniqueItems"], other["tags"]["maxItems"]) == (True, 3)
+    assert re.fullmatch(other["exact"]["pattern"], "1" * 50 + ".5")
+
+
+def test_classes_of_one_name_have_definitions_of_their_own():
+    first, second = (make_dataclass("Same", [("value", kind)]) for kind in (int, str))
+    both = make_dataclass("Both", [("one", first), ("two", second), ("three", first)])
+    schema = SCHEMA(both).json_schema()
+    found = [one["$ref"] for one in schema["properties"].values()]
+    assert found == ["#/$defs/Same", "#/$defs/Same2", "#/$defs/Same"]
+    assert schema["$defs"]["Same2"]["properties"]["value"]["type"] == "string"
 
 
 # Text

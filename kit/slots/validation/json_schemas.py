@@ -86,8 +86,8 @@ class _Schemas:
         if field.kind == "decimal":
             return _decimal(field)
         schema = {**_TYPES[field.kind], **_renamed(field.limits, _LIMITS)}
-        if field.kind == "file" and field.media_types:
-            schema["contentMediaType"] = ", ".join(field.media_types)
+        if len(field.media_types) == 1:
+            schema["contentMediaType"] = field.media_types[0]
         return schema
 
     def defined(self, field: Field) -> str:
