@@ -609,10 +609,10 @@ def typed_app():
         if annotation not in tables:
             raise TypeError(f"{annotation!r} is not in the tables")
 
-        def open(request):
+        def opened(request):
             return f"{tables[annotation]} {request.path}"
 
-        return open
+        return opened
 
     app.provider(kind)
     return app
@@ -630,7 +630,7 @@ def test_a_typed_provider_is_bound_to_the_annotation():
         return kind
 
     @app.get("/b")
-    def text(kind: "str", twice):
+    def text(kind: str, twice):
         return twice
 
     client = Client(app)
@@ -650,7 +650,7 @@ def test_a_typed_provider_without_or_with_another_annotation_is_an_error():
         return kind
 
     @app.get("/c")
-    def unknown(kind: "Missing"):  # noqa: F821
+    def unknown(kind: Missing):  # noqa: F821
         return kind
 
     found = "\n".join(problems(app))
@@ -760,6 +760,6 @@ def test_a_typed_provider_leaves_its_name_to_patterns_and_defaults():
 def test_a_path_value_may_be_taken_by_a_guard_alone():
     app = App()
     seen = []
-    app.get("/<int:id>", requires=lambda id: seen.append(id))(lambda: "x")
+    app.get("/<int:number>", requires=lambda number: seen.append(number))(lambda: "x")
     assert Client(app).get("/7").text == "x"
     assert seen == [7]
