@@ -160,6 +160,13 @@ class Dispatch:
             endpoint.plans = plans
 
     def _plan(self, endpoint: Endpoint, method: str, route: Route, providers: Providers) -> Plan:
+        wrong = [("requires", one) for one in route.guards if not callable(one)]
+        wrong += [("again", route.again)] if route.again and not callable(route.again) else []
+        for name, value in wrong:
+            what = f"{name}={value!r} is no function."
+            self._problem(route, what, "Give the function itself, not its name or its result.")
+        if wrong:
+            return self._options([])
         csrf = self._frame.csrf if route.csrf and method not in SAFE else ()
         made = partial(
             compile_plan,

@@ -49,7 +49,7 @@ class ConfigError(Exception):
     """
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = list(problems)
+        self.problems = list(dict.fromkeys(problems))
         self.__cause__ = next((p.cause for p in self.problems if p.cause), None)
         super().__init__("\n".join(str(problem) for problem in self.problems))
 

@@ -20,6 +20,7 @@ from werkzeug.wrappers import Response
 from kit.answers import STATUS_LINES, Answer, Answers, Environ, Header
 from kit.errors import Invalid, KitError, TooMany, Unauthorized, Unavailable
 from kit.plans import Plan
+from kit.slots.formats.negotiation import SUFFIXED
 
 logger = logging.getLogger("kit")
 
@@ -185,8 +186,10 @@ def _rendered(
 def wants_problem(environ: Environ) -> bool:
     """Say whether the client of a request is no browser, and is told of errors in JSON.
 
-    It says so in Accept; where that is open, by the JSON that it sends.
+    It says so by the suffix of the URL, or in Accept; where that is open, by the JSON that it sends.
     """
+    if (named := environ.get(SUFFIXED)) is not None:
+        return bool(named != "html")
     accept = environ.get("HTTP_ACCEPT", "")
     if accept in ("", "*/*"):
         kind: str = environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()

@@ -111,9 +111,25 @@ def _order(
     found = providers.order(adding, given, where, bound)
     for number, (names, place_of) in enumerate(needs):
         found += providers.order(names, given, place_of, bound)
-        found.append(Provider(f"guard {number}", guards[number], "request", names, place_of))
+        guard = _checked(guards[number], names, place_of)
+        found.append(Provider(f"guard {number}", guard, "request", names, place_of))
     found += providers.order(wanted, given, where, bound)
     return list({one.name: one for one in found}.values())
+
+
+def _checked(guard: Callable[..., Any], names: tuple[str, ...], where: str) -> Callable[..., Any]:
+    """Return a guard that fails if it answers instead of raising: it may have meant to refuse."""
+    call = by_position(guard, names)
+
+    def check(*values: Any) -> None:
+        result = call(*values)
+        if result is not None:
+            raise TypeError(
+                f"the guard at {where} returned {result!r}: a guard raises to refuse, and returns"
+                " nothing; what makes a guard has to be called first, as role('admin')"
+            )
+
+    return check
 
 
 def _adds_headers(provider: Provider) -> bool:

@@ -240,7 +240,8 @@ class Providers:
         provider = known.get(name)
         if provider is None:
             names = listing(one for one in known if one.isidentifier())
-            self._problem(where, self._unknown(name), f"Provided are: {names}.")
+            helped = name in self._hints or nearest(name, self.all)
+            self._problem(where, self._unknown(name), "" if helped else f"Provided are: {names}.")
         elif provider in chain:
             circle = [*chain[chain.index(provider) :], provider]
             steps = " -> ".join(f"{one.name} ({one.where})" for one in circle)

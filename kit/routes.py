@@ -162,4 +162,5 @@ class Routes:
 
 
 def _guards(requires: Guard | Iterable[Guard]) -> tuple[Guard, ...]:
-    return (requires,) if callable(requires) else tuple(requires)
+    several = isinstance(requires, Iterable) and not isinstance(requires, str)
+    return tuple(requires) if several and not callable(requires) else (requires,)

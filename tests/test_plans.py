@@ -763,3 +763,35 @@ def test_a_path_value_may_be_taken_by_a_guard_alone():
     app.get("/<int:number>", requires=lambda number: seen.append(number))(lambda: "x")
     assert Client(app).get("/7").text == "x"
     assert seen == [7]
+
+
+def test_a_guard_that_answers_instead_of_raising_fails_closed(caplog):
+    app = App()
+    app.get("/no", requires=lambda: False)(lambda: "open")
+    app.get("/uncalled", requires=lambda: lambda: abort(403))(lambda: "open")
+    for path in ("/no", "/uncalled"):
+        assert Client(app).get(path).status_code == 500
+    assert "a guard raises to refuse" in caplog.text
+
+
+@pytest.mark.parametrize("requires", ["admin", [None], None, ["a", len]])
+def test_what_is_no_guard_is_an_error_at_start(requires):
+    app = App()
+
+    @app.get("/", requires=requires)
+    def show():
+        return ""
+
+    found = problems(app)
+    assert found[0].startswith(f"{line(show)}: requires=")
+    assert found[0].endswith("Give the function itself, not its name or its result.")
+
+
+def test_a_page_for_invalid_input_is_a_function():
+    app = App()
+
+    @app.post("/", again="show")
+    def save():
+        return ""
+
+    assert problems(app)[0].startswith(f"{line(save)}: again='show' is no function.")

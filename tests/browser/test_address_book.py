@@ -232,7 +232,8 @@ def test_nothing_needs_scripts(new_page: Callable[..., Any], email: str) -> None
 # Keyboard
 
 
-def test_the_menu_can_be_skipped(page: Any) -> None:
+def test_the_menu_can_be_skipped(new_page: Callable[..., Any]) -> None:
+    page = new_page()
     page.goto("/login")
     page.keyboard.press("Tab")
     link = page.get_by_role("link", name="Skip to the content")
@@ -244,7 +245,8 @@ def test_the_menu_can_be_skipped(page: Any) -> None:
     assert page.get_by_label("E-mail").evaluate("field => field === document.activeElement")
 
 
-def test_signing_up_and_adding_by_keyboard_alone(page: Any, email: str) -> None:
+def test_signing_up_and_adding_by_keyboard_alone(new_page: Callable[..., Any], email: str) -> None:
+    page = new_page()
     page.goto("/signup")
     keys = page.keyboard
 

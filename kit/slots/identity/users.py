@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,7 +16,7 @@ import msgspec
 from kit.errors import ConfigError, InvalidValue, Problem, RecordNotFound, listing, nearest
 from kit.providers import provider
 from kit.slots.persistence.portable import Store
-from kit.slots.persistence.records import Column, Table
+from kit.slots.persistence.records import Column, Table, record_place
 
 Purpose = Literal["login", "reset", "verify"]
 Wanted = tuple[str, str, Callable[[Column], bool], str]
@@ -178,17 +177,17 @@ def misfits(
     if table is None:
         known = [one.__name__ for one in tables]
         what = f"{label}({name}): that is none of the records.{nearest(name, known)}"
-        yield Problem(_where(record), what, f"Register it: app.records({name}).")
+        yield Problem(record_place(record), what, f"Register it: app.records({name}).")
         return
     columns = {column.name: column for column in table.columns}
     for use, field, fits, what in wanted:
         if field not in columns:
             found = f"{label}({name}, {use}={field!r}): {name} has no such field."
             mend = f"Fields: {listing(columns)}.{nearest(field, columns)}"
-            yield Problem(_where(record), found, mend)
+            yield Problem(record_place(record), found, mend)
         elif not fits(columns[field]) or (field == unique and (field,) not in table.unique):
             found = f"{label}({name}, {use}={field!r}): {name}.{field} is not {what}."
-            yield Problem(_where(record), found, "Declare it so, or name another field.")
+            yield Problem(record_place(record), found, "Declare it so, or name another field.")
 
 
 def _is_text(column: Column) -> bool:
@@ -201,13 +200,6 @@ def _holds_hashes(column: Column) -> bool:
 
 def _is_switch(column: Column) -> bool:
     return column.kind == "bool" and not column.null
-
-
-def _where(record: Any) -> str:
-    try:
-        return f"{inspect.getsourcefile(record)}:{inspect.getsourcelines(record)[1]}"
-    except (OSError, TypeError):
-        return f"{getattr(record, '__module__', '')}.{getattr(record, '__qualname__', record)}"
 
 
 @provider(scope="app")

@@ -11,9 +11,9 @@ from kit.components import Slot
 from kit.errors import ConfigError, KitError, Problem, Unavailable
 from kit.options import DatabaseURL, Duration
 from kit.plugins import hookimpl
-from kit.providers import place, provider
+from kit.providers import provider
 from kit.slots.persistence.portable import Statements, Store
-from kit.slots.persistence.records import Table, tables
+from kit.slots.persistence.records import Table, record_place, tables
 from kit.slots.persistence.statements import Prepared, Statement
 
 if TYPE_CHECKING:
@@ -258,7 +258,7 @@ def _misfit(persistence: Persistence, table: Table) -> Problem | None:
             f" {_innermost(error)}"
         )
         mend = "There are no migrations: change the table with a tool of your database, or drop it."
-        return Problem(place(table.record), what, mend, error)
+        return Problem(record_place(table.record), what, mend, error)
     finally:
         unit.close()
     return None

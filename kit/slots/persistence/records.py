@@ -138,7 +138,7 @@ def tables(records: Iterable[type]) -> dict[type, Table]:
         if twin:
             reading.mistake(
                 f"its table is {twin.name!r}, like that of {twin.record.__name__}"
-                f" in {_where(twin.record)}",
+                f" in {record_place(twin.record)}",
                 'Give one of them another: __table__ = "..."',
             )
         elif table:
@@ -164,7 +164,7 @@ class _Reading:
     def mistake(self, what: str, mend: str, name: str = "") -> None:
         """Note a mistake in the class, or in the field called `name`."""
         shown = f"{self.record.__name__}.{name}" if name else self.record.__name__
-        self.problems.append(Problem(_where(self.record), f"{shown}: {what}", mend))
+        self.problems.append(Problem(record_place(self.record), f"{shown}: {what}", mend))
 
     def table(self) -> Table | None:
         """Return the table, or None where the class cannot be read at all."""
@@ -301,7 +301,8 @@ class _Reading:
             raise _Mistake('on_delete="set null" where None is not allowed', "Make it int | None")
 
 
-def _where(record: type) -> str:
+def record_place(record: type) -> str:
+    """Return ``file.py:12`` for a record class, or its name where there is no file."""
     try:
         return f"{inspect.getsourcefile(record)}:{inspect.getsourcelines(record)[1]}"
     except (OSError, TypeError):
@@ -378,7 +379,7 @@ def _ordered(found: dict[type, Table]) -> dict[type, Table]:
             raise ConfigError(
                 [
                     Problem(
-                        _where(next(iter(waiting))),
+                        record_place(next(iter(waiting))),
                         f"these records reference each other, so that none can be first: {shown}",
                         "Take one of the references away",
                     )

@@ -7,15 +7,13 @@ user has, and `contacts` and `imports` are the pages. Which libraries do the wor
 
 from __future__ import annotations
 
-import json
 from http import HTTPStatus
 from pathlib import Path
 
 from address_book import accounts, contacts, imports
 from address_book.book import book
 from address_book.records import Contact, User
-from kit import App, KitError, Response, openapi
-from kit.failures import wants_problem
+from kit import App, KitError, openapi
 from kit.slots.identity import Users
 
 FOLDER = Path(__file__).parents[1]
@@ -53,18 +51,16 @@ def users():
 
 
 @app.error(*EXPLAINED)
-def error_page(status, error, environ, render):
-    """Show an error in the dress of all pages, to programs as RFC 9457 has it.
-
-    The kernel adds status and headers.
-    """
-    title = HTTPStatus(status).phrase
+def error_page(status, error, render):
+    """Show an error in the dress of all pages; the kernel adds status and headers."""
     told = str(error) if isinstance(error, KitError) and status in TOLD else ""
-    explained = told or EXPLAINED[status]
-    errors = getattr(error, "errors", [])
-    if wants_problem(environ):
-        problem = {"title": title, "status": status, "detail": explained, "errors": errors}
-        return Response(json.dumps(problem), mimetype="application/problem+json")
-    frame = {"user": None, "messages": list, "csrf_field": str}
-    about = {"status": status, "title": title, "explained": explained, "errors": errors}
-    return render("error.html", **about, **frame)
+    return render(
+        "error.html",
+        user=None,
+        messages=list,
+        csrf_field=str,
+        status=status,
+        title=HTTPStatus(status).phrase,
+        explained=told or EXPLAINED[status],
+        errors=getattr(error, "errors", []),
+    )
