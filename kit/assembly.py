@@ -71,6 +71,11 @@ class Limits:
     part_headers: Size = _PART_HEADERS
     query: int = 1000
 
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+                raise ValueError(f"{name} = {value!r}: it is a whole number, not negative")
+
 
 @dataclass(frozen=True)
 class Filling:

@@ -49,15 +49,17 @@ class Endpoint:
 class Frame:
     """What stands around every handler of an application.
 
-    `answers` turns results into answers. `csrf` are the guards of unsafe methods, and `limits`
-    those of the configuration. `preflight` gives the headers for a question of a browser
-    (Fetch, section 3.2.2) on an URL with these methods. `without_suffix` splits the suffix of a
-    format off a path.
+    `answers` turns results into answers. `csrf` are the guards of unsafe methods: the first comes
+    before those of the route, the others behind. `sessions` says whether that slot is filled,
+    and `limits` are those of the configuration. `preflight` gives the headers for a question of
+    a browser (Fetch, section 3.2.2) on an URL with these methods. `without_suffix` splits the
+    suffix of a format off a path.
     """
 
     answers: Answers
     limits: Limits
     csrf: tuple[Guard, ...] = ()
+    sessions: bool = False
     without_suffix: Callable[[str], tuple[str, str] | None] | None = None
     preflight: Callable[[Environ, list[str]], list[Header] | None] | None = None
 
@@ -79,6 +81,7 @@ class Dispatch:
         self._problems = providers.problems
         self._converters = converters
         self._frame = frame
+        self._routes = routes = list(routes)
         self._names: dict[str, list[Endpoint]] = {}
         self.router = router
         self.endpoints = self._grouped(routes)
@@ -167,7 +170,7 @@ class Dispatch:
             self._problem(route, what, "Give the function itself, not its name or its result.")
         if wrong:
             return self._options([])
-        csrf = self._frame.csrf if route.csrf and method not in SAFE else ()
+        first, *last = self._frame.csrf if route.csrf and method not in SAFE else [_nothing]
         made = partial(
             compile_plan,
             providers=providers,
@@ -177,16 +180,40 @@ class Dispatch:
             fixed={"limits": self._limits(route)} if route.limits else {},
         )
         given = _given(endpoint, route, providers)
-        plan = made(route.handler, given=given, guards=(*csrf, *route.guards))
+        plan = made(route.handler, given=given, guards=(first, *route.guards, *last))
         if route.again is None:
             return plan
         if "form" not in parameters(route.again):
             what = f"its again={getattr(route.again, '__name__', route.again)} takes no 'form'."
             self._problem(route, what, "Let that handler name form, and show it.")
             return plan
-        path = given & set(parameters(route.again))
-        again = made(route.again, given=path, instead={"form"})
+        if self._differs(route, providers):
+            return plan
+        shown = [
+            one for other in self._routes if other.handler is route.again for one in other.guards
+        ]
+        guards = [one for one in dict.fromkeys([*route.guards, *shown]) if not is_counted(one)]
+        again = made(
+            route.again,
+            given=given,
+            instead={"form"},
+            guards=(*guards, *([_in_session] if self._frame.sessions else [])),
+        )
         return _or_again(plan, again)
+
+    def _differs(self, route: Route, providers: Providers) -> bool:
+        """Report a page for invalid input that expects the form of another class."""
+        found = [
+            providers.annotations([one]).get("form", ("", ""))[0]
+            for one in (route.handler, route.again)
+            if one is not None
+        ]
+        if not all(found) or found[0] == found[1]:
+            return False
+        what = f"its form is {found[0]}, and that of the handler in again={found[1]}."
+        what = what.replace("kit.slots.validation.inputs.", "")
+        self._problem(route, what, "Let both name the same class.")
+        return True
 
     def _limits(self, route: Route) -> Limits:
         known = {one.name: one for one in fields(self._frame.limits)}
@@ -198,8 +225,10 @@ class Dispatch:
                 continue
             try:
                 values[name] = Size.parse(value) if isinstance(value, str) else value
+                replace(self._frame.limits, **{name: values[name]})
             except ValueError as error:
                 self._problem(route, f"the limit {name} = {value!r}: {error}")
+                values.pop(name, None)
         return replace(self._frame.limits, **values)
 
     def _options(self, methods: list[str]) -> Plan:
@@ -290,6 +319,20 @@ def _headed(plan: Plan) -> Plan:
         return line, headers, []
 
     return head
+
+
+def _nothing() -> None:
+    """Stand for a guard where there is none."""
+
+
+def _in_session(form: Any, session: Any) -> None:
+    """Let a form that is shown again have the token of the session that is saved with it."""
+    form.session = session
+
+
+def is_counted(guard: Guard) -> bool:
+    """Say whether a guard counts requests, so that it is not to be asked twice for one."""
+    return getattr(guard, "__kit_counts__", False)
 
 
 def _or_again(plan: Plan, again: Plan) -> Plan:

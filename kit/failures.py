@@ -186,7 +186,7 @@ def _rendered(
 def wants_problem(environ: Environ) -> bool:
     """Say whether the client of a request is no browser, and is told of errors in JSON.
 
-    It says so by the suffix of the URL, or in Accept; where that is open, by the JSON that it sends.
+    It says so by the suffix of the URL or in Accept, or where that is open by the JSON it sends.
     """
     if (named := environ.get(SUFFIXED)) is not None:
         return bool(named != "html")

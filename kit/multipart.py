@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from kit.assembly import Limits
 
 LONGEST_NAME = 255
-_LONGEST_BOUNDARY = 70  # RFC 2046, section 5.1.1
+_LONGEST_BOUNDARY = 200  # RFC 2046, section 5.1.1 says 70, and some clients send more
 _CHUNK = 65536
 _IN_MEMORY = 65536  # of one file: more of it goes to the folder for temporary files
 _TEXT = Size(2_500_000)

@@ -63,12 +63,14 @@ def compile_plan(
     """
     given = set(given)
     where = where or place(handler)
-    if inspect.iscoroutinefunction(handler):
-        what = f"{getattr(handler, '__name__', handler)!r} is a coroutine function."
-        providers.problems.append(Problem(where, what, "Write def: nothing awaits it yet."))
     guards, instead = tuple(guards), set(instead)
     wanted = _wanted(handler, providers, given, instead)
     order = _order(handler, wanted, guards, providers, given | instead, where)
+    for called in (handler, *guards, *(one.function for one in order)):
+        if inspect.iscoroutinefunction(called) or inspect.isasyncgenfunction(called):
+            what = f"{getattr(called, '__name__', called)!r} is a coroutine function."
+            mend = "Write def: nothing awaits it yet."
+            providers.problems.append(Problem(place(called), what, mend))
     taken = {name for called in (handler, *guards) for name in parameters(called)}
     takes_all = is_open(parameters(handler)) or any(VALUES in one.needs for one in order)
     _check_given(handler, providers, given, given if takes_all else taken, where)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypedDict, TypeVar, Unpack
 
+from kit.errors import ConfigError, Problem, listing, nearest
 from kit.files import HASHED, static
 from kit.patterns import Native
 from kit.providers import place
@@ -92,6 +93,7 @@ class Routes:
         guards = _guards(options.get("requires", ()))
 
         def declare(handler: F) -> F:
+            _check_options(options, place(handler))
             own = options.get("name") or str(getattr(handler, "__name__", type(handler).__name__))
             route = Route(
                 pattern,
@@ -152,7 +154,8 @@ class Routes:
         ``url_for("static", path="style.css")``. Raises ValueError where there is no such folder.
         """
         options.setdefault("name", "static")
-        handler = static(folder, types=types, immutable=immutable)
+        guarded = bool(self.guards or _guards(options.get("requires", ())))
+        handler = static(folder, types=types, immutable=immutable, private=guarded)
         self.get(f"{prefix}/<path:path>", **options)(handler)
         self.get(f"{prefix}/<path:path>/", **options)(handler)  # which is no file, and no redirect
 
@@ -161,6 +164,24 @@ class Routes:
         self.routes.extend(self._within(route) for route in other.routes)
 
 
-def _guards(requires: Guard | Iterable[Guard]) -> tuple[Guard, ...]:
+def _guards(requires: Any) -> tuple[Guard, ...]:
     several = isinstance(requires, Iterable) and not isinstance(requires, str)
     return tuple(requires) if several and not callable(requires) else (requires,)
+
+
+def _check_options(options: Mapping[str, Any], where: str) -> None:
+    """Refuse an option that there is not: a guard that is misspelt would guard nothing."""
+    known = RouteOptions.__annotations__
+    problems = [
+        Problem(
+            where,
+            f"a route has no option {name!r}.{nearest(name, known)}",
+            f"Options are: {listing(known)}.",
+        )
+        for name in options
+        if name not in known
+    ]
+    if not isinstance(options.get("csrf", True), bool):
+        problems.append(Problem(where, f"csrf={options['csrf']!r}: it is True or False."))
+    if problems:
+        raise ConfigError(problems)

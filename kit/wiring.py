@@ -89,6 +89,7 @@ class Wiring:
             without_suffix=negotiator.without_suffix if suffixes else None,
             limits=stack.limits,
             csrf=(same_origin, token_check if "sessions" in stack.fillings else credentials_check),
+            sessions="sessions" in stack.fillings,
             preflight=self.cors.preflight if self.cors else None,
         )
 

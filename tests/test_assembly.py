@@ -253,7 +253,7 @@ def test_a_component_that_needs_a_secret_key_says_how_to_set_it(problems):
     [problem] = problems('[sessions]\nuse = "itsdangerous"\n')
     assert problem.startswith(
         "kit.toml:2: [sessions]: nothing provides 'secret_keys'. Set it:"
-        ' [app] secret_key = "env:SECRET_KEY" (or "file:secret.key").\n'
+        ' [app] secret_key = "env:SECRET_KEY" (or "file:secret.key").'
     )
 
 

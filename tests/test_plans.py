@@ -795,3 +795,72 @@ def test_a_page_for_invalid_input_is_a_function():
         return ""
 
     assert problems(app)[0].startswith(f"{line(save)}: again='show' is no function.")
+
+
+@pytest.mark.parametrize("option", ["require", "guards", "crsf"])
+def test_an_option_of_a_route_that_there_is_not_is_an_error(option):
+    app = App()
+    with pytest.raises(ConfigError, match=f"a route has no option '{option}'"):
+        app.get("/", **{option: False})(lambda: "open")
+    with pytest.raises(ConfigError, match="csrf='no': it is True or False"):
+        app.post("/", csrf="no")(lambda: "open")
+
+
+def test_an_async_guard_or_provider_is_an_error_at_start():
+    app = App()
+
+    async def guard():
+        abort(403)
+
+    @app.provider
+    async def later():
+        return 1
+
+    app.get("/a", requires=guard)(lambda: "open")
+    app.get("/b")(lambda later: "open")
+    found = "\n".join(problems(app))
+    assert f"{line(guard)}: 'guard' is a coroutine function." in found
+    assert f"{line(later)}: 'later' is a coroutine function." in found
+
+
+def test_the_page_for_invalid_input_keeps_its_own_guards():
+    app = App()
+
+    def refuse():
+        abort(403)
+
+    @app.get("/admin", requires=refuse)
+    def admin(form: Form[Person]):
+        return "secrets"
+
+    app.post("/public", again=admin)(save_person)
+    assert Client(app).post("/public", data={"name": "<abc>"}).status_code == 403
+
+
+def save_person(form: Form[Person]):
+    return form.value.name
+
+
+@dataclass
+class Other:
+    name: str
+
+
+def test_the_page_for_invalid_input_has_the_same_form():
+    app = App()
+    app.post("/", again=show_other)(save_person)
+    [problem] = problems(app)
+    assert problem.endswith("Let both name the same class.")
+
+
+def show_other(form: Form[Other]):
+    return "page"
+
+
+@pytest.mark.parametrize("limit", [-5, None, 1.5, True])
+def test_a_limit_that_is_no_number_is_an_error(limit):
+    app = App()
+    app.post("/", limits={"fields": limit})(lambda: "")
+    assert problems(app)[0].startswith(f"{__file__}:")
+    with pytest.raises(ConfigError):
+        App({"limits": {"fields": -1}})

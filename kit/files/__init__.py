@@ -67,6 +67,7 @@ def static(
     *,
     types: Mapping[str, str] | None = None,
     immutable: str = HASHED,
+    private: bool = False,
 ) -> Callable[[Request, str], Response]:
     """Return a handler that answers with the file of a folder that a path names, or with 404.
 
@@ -74,7 +75,8 @@ def static(
     asked for again each time (which a 304 answers). ``app.css.br``, ``.zst`` and ``.gz`` beside
     ``app.css`` are sent in its place to clients that take them, if they are not older. `types`
     are media types by the end of the name, such as ``{".glb": "model/gltf-binary"}``, where the
-    usual ones do not do. Raises ValueError where there is no such folder.
+    usual ones do not do. Files that not everybody may see are `private`: nothing on the way to a
+    browser keeps them. Raises ValueError where there is no such folder.
     """
     root = os.path.realpath(folder)
     if not os.path.isdir(root):
@@ -89,6 +91,7 @@ def static(
         name = path.rpartition("/")[2]
         kind = own.get(os.path.splitext(name)[1].lower()) or type_of(name)
         cached = _FOR_EVER if hashed(name) else "no-cache"
+        cached = f"private, {cached.removeprefix('public, ')}" if private else cached
         headers = [("Content-Type", kind), _NOSNIFF, ("Cache-Control", cached)]
         if not variants:
             return respond(request.environ, found, headers)

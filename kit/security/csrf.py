@@ -30,6 +30,7 @@ HEADER = "HTTP_X_CSRF_TOKEN"
 
 _BYTES = 32
 _ELSEWHERE = frozenset({"cross-site", "same-site"})
+_OWN = frozenset({"same-origin", "none"})
 _AMBIENT = frozenset({"basic", "digest", "negotiate", "ntlm"})
 _FORM_TYPES = frozenset({"", "application/x-www-form-urlencoded", "multipart/form-data"})
 _SIMPLE_TYPES = _FORM_TYPES | {"text/plain"}
@@ -121,7 +122,7 @@ def _scheme(environ: Environ) -> str:
 
 
 def _has_source(environ: Environ) -> bool:
-    return "HTTP_SEC_FETCH_SITE" in environ or "HTTP_ORIGIN" in environ
+    return environ.get("HTTP_SEC_FETCH_SITE") in _OWN or "HTTP_ORIGIN" in environ
 
 
 def _refuse(environ: Environ, message: str, **details: str) -> NoReturn:

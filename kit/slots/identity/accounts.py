@@ -66,9 +66,7 @@ class Accounts:
         if user is None or not good:
             logs.event("login_failed", self._environ, user=user.id if user else "unknown")
             return None
-        if self._passwords.outdated(stored):
-            self._upgrade(user, stored, password)
-        return user
+        return self._upgrade(user, stored, password) if self._passwords.outdated(stored) else user
 
     def _count(self, name: str) -> None:
         address = address_prefix(self._environ.get("REMOTE_ADDR", ""))
@@ -81,11 +79,13 @@ class Accounts:
                 logs.event("login_limited", self._environ, limit=limit)
                 raise TooMany(wait)
 
-    def _upgrade(self, user: Any, stored: str, password: str) -> None:
-        """Replace a hash, unless the password was changed since it was read."""
+    def _upgrade(self, user: Any, stored: str, password: str) -> Any:
+        """Replace a hash, unless the password was changed since it was read; return the user."""
         fresh: Any = self._store.get(self._records.record, user.id, lock=True)
-        if self._records.password(fresh) == stored:
-            self._save(user, {self._records.users.password: self._passwords.hash(password)})
+        now = self._records.password(fresh)
+        if now == stored:
+            return self._save(user, {self._records.users.password: self._passwords.hash(password)})
+        return fresh if self._passwords.verify(now, password) else None
 
     def login(self, user: Any, *, remember: bool = False) -> None:
         """Log a user in, in a session with a new id; with `remember` also after it has ended.

@@ -301,12 +301,12 @@ class _Reading:
             raise _Mistake('on_delete="set null" where None is not allowed', "Make it int | None")
 
 
-def record_place(record: type) -> str:
+def record_place(record: Any) -> str:
     """Return ``file.py:12`` for a record class, or its name where there is no file."""
     try:
         return f"{inspect.getsourcefile(record)}:{inspect.getsourcelines(record)[1]}"
     except (OSError, TypeError):
-        return f"{record.__module__}.{record.__qualname__}"
+        return f"{getattr(record, '__module__', '')}.{getattr(record, '__qualname__', record)}"
 
 
 def _name(record: type) -> str:

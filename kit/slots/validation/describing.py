@@ -25,6 +25,7 @@ import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from enum import Enum
+from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
@@ -241,6 +242,14 @@ class Reading:
         found.setdefault("widget", marker.kind if marker else allowed[0])
         found.setdefault("attributes", marker.attributes if marker else {})
         return found
+
+
+@cache
+def public_names(cls: type) -> frozenset[str]:
+    """Return the names of the fields of a dataclass that input may give."""
+    hints = typing.get_type_hints(cls, include_extras=True)
+    found = dataclasses.fields(cls)
+    return frozenset(one.name for one in found if not is_private(one, hints[one.name]))
 
 
 def is_private(field: dataclasses.Field[Any], hint: Any) -> bool:

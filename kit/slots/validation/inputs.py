@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import is_dataclass
 from datetime import UTC, tzinfo
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar, get_args, get_origin
 
@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from kit.errors import Invalid
 from kit.slots.validation import widgets
+from kit.slots.validation.describing import public_names
 from kit.slots.validation.fields import NOTHING
 from kit.slots.validation.messages import ENGLISH, text
 from kit.slots.validation.reading import Failure
@@ -117,9 +118,10 @@ class Input(Generic[T]):
     def update(self, record: Any) -> None:
         """Set the attributes of `record` to the values of the same name; files are left out.
 
-        Private fields are never among them. Raises `kit.errors.Invalid` where there are errors.
+        What is private in the record, its id included, stays as it is. Raises
+        `kit.errors.Invalid` where there are errors.
         """
-        known = {one.name for one in fields(record)} if is_dataclass(record) else None
+        known = public_names(type(record)) if is_dataclass(record) else None  # type: ignore[arg-type]
         files = {one.name for one in self.schema.fields if one.kind == "file"}
         for name, value in self._valid().values.items():
             if name not in files and (hasattr(record, name) if known is None else name in known):

@@ -101,9 +101,10 @@ class _Page(HTMLParser):
         about = dict(attrs)
         name = about.get("name") or ""
         if tag == "input":
-            kind = about.get("type") or "text"
-            checked = kind != "checkbox" or "checked" in about
-            self.controls.append((name, kind, (about.get("value") or "on") if checked else ""))
+            kind, value = about.get("type") or "text", about.get("value") or ""
+            if kind == "checkbox":
+                value = "on" if "checked" in about else ""
+            self.controls.append((name, kind, value))
         elif tag in ("textarea", "select"):
             self._name = name
             self.controls.append((name, tag, ""))
@@ -126,8 +127,7 @@ class _Page(HTMLParser):
 
     def shown(self) -> dict[str, str]:
         """Return what the fields show."""
-        found = ((name, value.strip()) for name, kind, value in self.controls if kind != "hidden")
-        return {name: "on" if name == "favourite" and value else value for name, value in found}
+        return {name: text.strip() for name, kind, text in self.controls if kind != "hidden"}
 
 
 def _filled(values: dict[str, str]) -> Callable[[App], Callable[[int], Environ]]:
@@ -173,13 +173,8 @@ def _is_confirmed(answer: Answer, number: int) -> bool:
 
 def _is_card(answer: Answer, number: int) -> bool:
     found = json.loads(answer.body)
-    for name, read in {
-        "birthday": _day,
-        "created": _moment,
-        "discount": Decimal,
-        "id": UUID,
-    }.items():
-        found[name] = read(found[name])
+    readers = {"birthday": _day, "created": _moment, "discount": Decimal, "id": UUID}
+    found |= {name: read(found[name]) for name, read in readers.items()}
     return answer.status == 200 and found == vars(CARD)
 
 
