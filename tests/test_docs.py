@@ -34,8 +34,7 @@ PAGES = sorted(
 # Files that an excerpt is about, and does not show.
 THERE = {
     "README.md": {
-        "templates/index.html": "{% for contact in contacts %}{{ contact.name }}{% endfor %}",
-        "templates/show.html": "{{ contact.name }}",
+        "templates/index.html": "{% for one in contacts %}{{ one.name }}{% endfor %}{{ form }}",
     }
 }
 
@@ -43,8 +42,10 @@ README_WORKS = """
 from contacts import app
 from kit.testing import client
 visitor = client(app)
-assert visitor.post("/contacts", data={"name": "Ada"}, follow_redirects=True).text == "Ada"
-assert visitor.get("/contacts/1").text == "Ada"
+assert visitor.post("/", data={"name": "Ada"}, follow_redirects=True).text.startswith("Ada<")
+assert visitor.get("/", headers={"Accept": "text/csv"}).text == "name,id\\r\\nAda,1\\r\\n"
+refused = visitor.post("/", data={"name": " "})
+assert refused.status_code == 422 and "This field is required." in refused.text
 """
 
 

@@ -949,3 +949,35 @@ def test_other_bodies_are_refused(app):
 
 def test_the_parameter_is_no_field(app):
     assert client(app).get("/found?format=json&name=Ada").json["name"] == "Ada"
+
+
+@dataclass
+class Account:
+    name: str
+    password: str = "hash"
+
+
+@dataclass
+class Holder:
+    account: Account
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        Account("a"),
+        [Account("a")],
+        {"users": [Account("a")]},
+        Holder(Account("a")),
+        Data({"user": Account("a")}, "x.html"),
+        iter([Account("a")]),
+    ],
+    ids=["itself", "in a list", "in a dict", "in a dataclass", "in Data", "in rows"],
+)
+def test_what_is_refused_is_shown_in_no_format(value):
+    negotiator = App().provided("negotiator")
+    negotiator.refuse(Account, "it has a password")
+    with pytest.raises(TypeError, match="Account is not shown as data: it has a password"):
+        negotiator.data({}, Data(value) if isinstance(value, Iterator) else value)
+    assert negotiator.data({}, {"name": "a"})[2] == b'{"name":"a"}'
+    assert b"".join(negotiator.data({}, Data(iter([{"n": 1}])))[2]) == b'[{"n":1}]'

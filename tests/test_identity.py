@@ -685,3 +685,23 @@ def test_the_header_for_keys_counts_before_the_other(started, tmp_path):
     assert found.json == {"user": "ada@example.org"}
     found = ask(app, X_API_Key="wrong", Authorization=f"ApiKey {key}")
     assert found.status_code == 401
+
+
+def test_a_user_is_never_shown_as_data(caplog):
+    app = App(
+        {
+            "app": {"secret_key": "k" * 32},
+            "persistence": {"use": "peewee", "url": "sqlite:////tmp/test_never_opened.db"},
+            "identity": {"use": ["basic"]},
+            "passwords": {"use": ["scrypt"]},
+            "tokens": {"use": "itsdangerous"},
+            "rates": {"use": "memory"},
+        }
+    )
+    app.records(User)
+    app.provider(scope="app", name="users")(lambda: Users(User))
+    app.get("/")(lambda: {"users": [User(email="ada@example.org", password="hash")]})
+    app.check()
+    plan = app._wiring.dispatch.static["/"].plans["GET"]
+    with pytest.raises(TypeError, match="User is not shown as data"):
+        plan({"REQUEST_METHOD": "GET"}, {})

@@ -166,7 +166,7 @@ def test_a_name_of_an_empty_slot_says_how_to_fill_it(name, slot, first, others):
     assert (
         f"nothing provides {name!r}. It comes with the slot {slot!r}, which is empty: fill it with"
         f' [{slot}] use = "{first}" (or another of: {others}),'
-        f' and pip install "framekit[{first}]".\n'
+        f' and pip install "framekit[{first}]".'
     ) in problems(app)[0]
 
 

@@ -15,6 +15,7 @@ from werkzeug.datastructures import Headers
 
 from kit.errors import Unauthorized
 from kit.options import Duration
+from kit.slots.formats import Negotiator
 from kit.slots.identity import IdentityOptions
 from kit.slots.identity.accounts import Accounts
 from kit.slots.identity.keys import (
@@ -161,8 +162,10 @@ class ApiKeyIdentity:
         api_keys: ApiKeys,
         user_records: UserRecords,
         tables: dict[type, Table],
+        negotiator: Negotiator,
     ) -> None:
         check_api_keys(api_keys, user_records, tables)
+        negotiator.refuse(api_keys.record, "it has the digest of a key")
         self.challenge = f'ApiKey realm="{options.realm}"'
         self.openapi = {"type": "apiKey", "in": "header", "name": "X-API-Key"}
         self._keys = api_keys

@@ -19,7 +19,7 @@ from kit.config import Config
 from kit.errors import ConfigError, Problem, listing, nearest
 
 _LEFT_BEHIND = shutil.ignore_patterns(
-    "__pycache__", ".*_cache", ".venv", "*.db", "*.db-*", "secret.key"
+    "__pycache__", ".*_cache", ".venv", "*.db", "*.db-*", "secret.key", "photos", "*.eml"
 )
 
 

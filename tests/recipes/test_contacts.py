@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from itertools import combinations, product
 from pathlib import Path
 from types import ModuleType
 
@@ -35,10 +36,10 @@ def run(folder: Path, *command: str | Path) -> str:
 
 def matrix(folder: Path, *arguments: str) -> list[dict]:
     """Run the tests of the application in `folder` with `kit matrix`; return its combinations."""
-    combinations = json.loads(run(folder, KIT, "matrix", "--json", *arguments))["combinations"]
-    assert {(one["ok"], one["failed"], one["skipped"]) for one in combinations} == {(True, 0, 0)}
-    assert len({one["passed"] for one in combinations}) == 1
-    return combinations
+    found = json.loads(run(folder, KIT, "matrix", "--json", *arguments))["combinations"]
+    assert {(one["ok"], one["failed"], one["skipped"]) for one in found} == {(True, 0, 0)}
+    assert len({one["passed"] for one in found}) == 1
+    return found
 
 
 def own_files(folder: Path = RECIPE) -> Iterator[Path]:
@@ -65,16 +66,20 @@ def databases(
     return [f"sqlite:///{tmp_path}/test.db", *own]
 
 
-def test_its_tests_pass_on_every_combination_of_components(copy: Path):
-    combinations = matrix(copy)
-    assert len({tuple(one["components"].items()) for one in combinations}) == 16
+def test_its_tests_pass_on_every_two_components(copy: Path):
+    rows = [one["components"] for one in matrix(copy)]
+    tried = {slot: {row[slot] for row in rows} for slot in rows[0]}
+    assert set(tried) == {"routing", "templating", "validation", "persistence", "sessions"}
+    for one, other in combinations(tried, 2):
+        met = {(row[one], row[other]) for row in rows}
+        assert met == set(product(tried[one], tried[other]))
     assert not (copy / "contacts.db").exists()
 
 
 def test_its_tests_pass_on_every_database(copy: Path, databases: list[str]):
     urls = ",".join(databases)
-    combinations = matrix(copy, "--slot", "persistence", "--vary", f"persistence.url={urls}")
-    tried = {(one["components"]["persistence"], *one["values"].values()) for one in combinations}
+    found = matrix(copy, "--slot", "persistence", "--vary", f"persistence.url={urls}")
+    tried = {(one["components"]["persistence"], *one["values"].values()) for one in found}
     assert len(tried) == 6
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import is_dataclass
 from functools import lru_cache, partial
 from hashlib import blake2b
 from itertools import chain, islice
@@ -159,9 +160,40 @@ class Negotiator:
             for page, some in self._offers.items()
         }
         self._reader = lru_cache(64)(self._read_by)
+        self._refused: dict[type, str] = {}
         self.data: Callable[[Environ, Any], Made] = self._data
         if len(formats) == 1 and not (self._etag or self._naming):
             self.data = self._only(*formats.values())
+
+    def refuse(self, cls: type, why: str) -> None:
+        """Never show an instance of a class as data, such as a user with its password."""
+        if not self._refused:
+            self._made = self.data
+            self.data = self._checked
+        self._refused[cls] = why
+
+    def _checked(self, environ: Environ, result: Any) -> Made:
+        data = result if isinstance(result, Data) else Data(result)
+        if isinstance(data.value, Iterator):
+            rows = _Rows(data.value)
+            self._check(rows.first, 4)
+            return self._made(environ, Data(rows, data.template, **data.page))
+        self._check(data.value, 4)
+        return self._made(environ, result)
+
+    def _check(self, value: Any, depth: int) -> None:
+        if type(value) in self._refused:
+            why = self._refused[type(value)]
+            raise TypeError(f"{type(value).__name__} is not shown as data: {why}")
+        inner: Iterable[Any] = ()
+        if isinstance(value, Mapping):
+            inner = value.values()
+        elif isinstance(value, (list, tuple, set)):
+            inner = value
+        elif is_dataclass(value):
+            inner = getattr(value, "__dict__", {}).values()
+        for one in inner if depth else ():
+            self._check(one, depth - 1)
 
     def _only(self, one: Format) -> Callable[[Environ, Any], Made]:
         """Return what makes answers where there is nothing to choose but one format."""

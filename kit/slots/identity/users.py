@@ -15,6 +15,7 @@ import msgspec
 
 from kit.errors import ConfigError, InvalidValue, Problem, RecordNotFound, listing, nearest
 from kit.providers import provider
+from kit.slots.formats.negotiation import Negotiator
 from kit.slots.persistence.portable import Store
 from kit.slots.persistence.records import Column, Table, record_place
 
@@ -203,9 +204,11 @@ def _is_switch(column: Column) -> bool:
 
 
 @provider(scope="app")
-def user_records(users: Users, tables: dict[type, Table]) -> UserRecords:
+def user_records(users: Users, tables: dict[type, Table], negotiator: Negotiator) -> UserRecords:
     """The users of the application, checked, with what their fields mean."""
-    return UserRecords(users, tables)
+    records = UserRecords(users, tables)
+    negotiator.refuse(users.record, "it has a password; return what everybody may know of it")
+    return records
 
 
 @provider

@@ -75,7 +75,7 @@ Kind = TypeVar("Kind", bound=Input[Any])
 class ValidationOptions:
     """Options that mean the same for every component.
 
-    Members of the input that a schema does not know are left out, or with ``unknown = "refuse"``
+    Members of the input that a schema does not know are left out, or with `unknown` ``"refuse"``
     they are errors. `messages` is a folder with the messages of further languages: ``de.toml``
     for German. Date and time in a form without a zone, as browsers send them, are in `zone`, which
     is the name of one, such as ``Europe/Berlin``.

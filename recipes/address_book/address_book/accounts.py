@@ -36,6 +36,13 @@ somebody, hopefully you, has forgotten the password of your address book. Choose
 The link is good for an hour, and for one new password. If it was not you, do nothing.
 """
 
+UNKNOWN_MAIL = """\
+Hello,
+
+somebody, hopefully you, wants a new password for the address book of {address}. There is no account
+with this address: perhaps you signed up with another one. If it was not you, do nothing.
+"""
+
 routes = Routes()
 
 
@@ -144,8 +151,10 @@ def send_link(form: Form[Forgotten], accounts, outbox, session, request, url_for
         path = url_for("reset", token=accounts.reset_token(user))
         link = request.host_url.rstrip("/") + path
         text = RESET_MAIL.format(name=user.name, link=link)
-        outbox.send(to=user.email, subject="A new password for your address book", text=text)
-    session.flash("If there is an account with this address, a mail is on its way to it.")
+    else:  # the same work and time, so that nobody learns who has an account
+        text = UNKNOWN_MAIL.format(address=form.value.email)
+    outbox.send(to=form.value.email, subject="A new password for your address book", text=text)
+    session.flash("A mail is on its way to this address.")
     return redirect("/login")
 
 

@@ -235,7 +235,8 @@ def test_nobody_learns_whether_there_is_an_account(grace, client, postbox):
         response = client.post("/forgotten", data={"email": email})
         answers.append((response.status_code, response.text, Page(client.get("/login")).messages))
     assert answers[0] == answers[1]
-    assert [message["To"] for message in postbox.messages] == [grace.email]
+    assert [message["To"] for message in postbox.messages] == [grace.email, "nobody@example.org"]
+    assert ["/reset/" in message.get_content() for message in postbox.messages] == [True, False]
 
 
 def test_changing_the_password_ends_other_logins(grace, browser):
