@@ -170,7 +170,7 @@ class Dispatch:
             self._problem(route, what, "Give the function itself, not its name or its result.")
         if wrong:
             return self._options([])
-        first, *last = self._frame.csrf if route.csrf and method not in SAFE else [_nothing]
+        csrf = self._frame.csrf if route.csrf and method not in SAFE else ()
         made = partial(
             compile_plan,
             providers=providers,
@@ -180,7 +180,7 @@ class Dispatch:
             fixed={"limits": self._limits(route)} if route.limits else {},
         )
         given = _given(endpoint, route, providers)
-        plan = made(route.handler, given=given, guards=(first, *route.guards, *last))
+        plan = made(route.handler, given=given, guards=(*csrf[:1], *route.guards, *csrf[1:]))
         if route.again is None:
             return plan
         if "form" not in parameters(route.again):
@@ -319,10 +319,6 @@ def _headed(plan: Plan) -> Plan:
         return line, headers, []
 
     return head
-
-
-def _nothing() -> None:
-    """Stand for a guard where there is none."""
 
 
 def _in_session(form: Any, session: Any) -> None:

@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 from urllib.parse import quote
 
+from werkzeug.datastructures import FileStorage
 from werkzeug.exceptions import BadRequest, HTTPException, NotFound
 from werkzeug.wrappers import Response
 
-from kit.answers import Answer, Environ, Header
+from kit.answers import Answer, Environ, Header, Stream
 from kit.dispatch import Dispatch
+from kit.requests import FILES
 
 logger = logging.getLogger("kit")
 
@@ -41,17 +43,18 @@ def make_wsgi(
     events: Events | None,
     before: Iterable[Before] = (),
     after: Iterable[After] = (),
+    over_https: Iterable[After] = (),
 ) -> WSGI:
     """Make the WSGI callable of a started application; `failed` answers for exceptions.
 
     `before` are called with each request first, and raise to refuse it; `after` are called with
-    each answer last, and return it as it is to go out.
+    each answer last, and return it as it is to go out, and then those that are for https alone.
     """
     find_static = dispatch.static.get
     find = dispatch.router.match
     failed = _headed(failed)
     nothing: Mapping[str, Any] = {}
-    first, last = tuple(before), tuple(after)
+    first, last, secured = tuple(before), tuple(after), tuple(over_https)
 
     def wsgi(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         try:
@@ -73,12 +76,26 @@ def make_wsgi(
             line, headers, body = plan(environ, values)
         except Exception as error:
             line, headers, body = failed(environ, error)
+        if FILES in environ:
+            _close_after(body, environ[FILES])
         for finish in last:
             line, headers, body = finish(environ, line, headers, body)
+        if environ["wsgi.url_scheme"] == "https":
+            for finish in secured:
+                line, headers, body = finish(environ, line, headers, body)
         start_response(line, headers)
         return body
 
     return _watched(wsgi, failed, events) if events else wsgi
+
+
+def _close_after(body: Iterable[bytes], files: Iterable[FileStorage]) -> None:
+    """Close the files of a form: now, or when the end of a stream has been sent."""
+    if isinstance(body, Stream):
+        body.then(lambda _: _close_after((), files))
+        return
+    for file in files:
+        file.close()
 
 
 def _headed(failed: Failed) -> Failed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
@@ -13,7 +14,6 @@ from werkzeug.exceptions import (
     LengthRequired,
     UnsupportedMediaType,
 )
-from werkzeug.utils import cached_property
 from werkzeug.wrappers import Request as WerkzeugRequest
 
 from kit import jsons
@@ -28,6 +28,9 @@ from kit.multipart import (
 
 if TYPE_CHECKING:
     from kit.assembly import Limits
+
+FILES = "kit.files"
+"""The key of the environ under which the gateway finds the files of a form, to close them."""
 
 _CHUNK = 1 << 20
 _NO_FILES: ImmutableMultiDict[str, FileStorage] = ImmutableMultiDict()
@@ -60,15 +63,16 @@ class Request(WerkzeugRequest):
 
         Reading raises 413 beyond the limit, and 400 where the client broke off.
         """
-        return io.BufferedReader(_Body(self.environ, self.limits))
+        return io.BufferedReader(_Stream(_Body(self.environ, self.limits)))
 
     @cached_property
     def body(self) -> bytes:
         """The whole body, in memory; empty if `stream` or `files` were read before."""
         data = self.__dict__.get("_cached_data")
         if data is None and "stream" not in self.__dict__:
-            self.__dict__["stream"] = _Body(self.environ, self.limits)
-        if data is None:
+            data = self._cached_data = _Body(self.environ, self.limits).read()
+            self.__dict__["stream"] = io.BytesIO()
+        elif data is None:
             data = self._cached_data = self.stream.read()
         return data
 
@@ -76,21 +80,26 @@ class Request(WerkzeugRequest):
     def form(self) -> MultiDict[str, str]:  # type: ignore[override]
         """The fields of a submitted form, in order; empty for any other body."""
         self._load_form_data()
-        return self.form
+        form: MultiDict[str, str] = self.__dict__["form"]
+        return form
 
     def _load_form_data(self) -> None:
         if "form" in self.__dict__:
             return
-        fields: list[tuple[str, str]] = []
+        form: MultiDict[str, str] = MultiDict()
         files: list[tuple[str, FileStorage]] = []
+        limits = self.limits
         kind = self.environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
         if kind == "application/x-www-form-urlencoded":
-            fields = parse_pairs(self._form_text(), self.limits.fields, self.limits)
+            form = parse_pairs(self._form_text(), limits.fields, limits)
         elif kind == "multipart/form-data":
             boundary = self.mimetype_params.get("boundary", "")
-            fields, files = read_multipart(self._get_stream_for_parsing(), boundary, self.limits)
-        self.__dict__["form"] = MultiDict(fields)
+            fields, files = read_multipart(self._get_stream_for_parsing(), boundary, limits)
+            form = MultiDict(fields)
+        self.__dict__["form"] = form
         self.__dict__["files"] = ImmutableMultiDict(files) if files else _NO_FILES
+        if files:
+            self.environ[FILES] = [file for _, file in files]
 
     def _form_text(self) -> bytes:
         """Return the body, but for no more than the text of a form where other bodies may be."""
@@ -115,10 +124,10 @@ class Request(WerkzeugRequest):
     def args(self) -> MultiDict[str, str]:
         """The fields of the query, in order; raises 413 for too many, 400 unless it is UTF-8."""
         query = self.environ.get("QUERY_STRING", "").encode("latin-1")
-        return MultiDict(parse_pairs(query, self.limits.query, self.limits, "query"))
+        return parse_pairs(query, self.limits.query, self.limits, "query")
 
 
-class _Body(io.RawIOBase):
+class _Body:
     """A body as the server hands it on, no further than its end, and than the limit."""
 
     def __init__(self, environ: dict[str, Any], limits: Limits) -> None:
@@ -133,24 +142,18 @@ class _Body(io.RawIOBase):
         if length is not None and length > limits.body:
             self._refuse()
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        data = self._next(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
-
-    def readall(self) -> bytes:
-        data = self._next(_CHUNK)
+    def read(self) -> bytes:
+        """Return all of it."""
+        data = self.next(_CHUNK)
         if not self._left and not self._chunked:
             return data
         chunks = [data]
-        while data := self._next(_CHUNK):
+        while data := self.next(_CHUNK):
             chunks.append(data)
         return b"".join(chunks)
 
-    def _next(self, size: int) -> bytes:
+    def next(self, size: int) -> bytes:
+        """Return what comes next, at most `size` bytes; nothing at the end."""
         if not self._left:
             return self._refuse() if self._chunked else b""
         try:
@@ -164,6 +167,21 @@ class _Body(io.RawIOBase):
 
     def _refuse(self) -> bytes:
         too_much(f"The body is larger than {self._limit}")
+
+
+class _Stream(io.RawIOBase):
+    """A body as a file."""
+
+    def __init__(self, body: _Body) -> None:
+        self._body = body
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._body.next(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
 
 
 class _Compressed(UnsupportedMediaType):
@@ -190,9 +208,7 @@ def _length(environ: dict[str, Any]) -> int | None:
     return 0
 
 
-def parse_pairs(
-    text: bytes, most: int, limits: Limits, what: str = "form"
-) -> list[tuple[str, str]]:
+def parse_pairs(text: bytes, most: int, limits: Limits, what: str = "form") -> MultiDict[str, str]:
     """Parse ``application/x-www-form-urlencoded`` (WHATWG URL Standard, section 5.1), as UTF-8.
 
     Raises 413 beyond the limits, of which `most` is that of pairs, and 400 for anything but UTF-8.
@@ -200,20 +216,25 @@ def parse_pairs(
     if text.count(b"&") >= most:
         too_much(f"The {what} has more than {most} fields")
     short = min(LONGEST_NAME, limits.field)
-    pairs = []
+    found: dict[str, list[str]] = {}
     try:
-        for pair in text.decode().split("&"):
-            if pair:
-                name, _, value = pair.partition("=")
-                pairs.append((_decoded(name), _decoded(value)))
-                if len(pair) * 4 > short:  # of UTF-8 there are at most four bytes each
-                    check_name(pairs[-1][0])
-                    check_value(len(pairs[-1][1].encode()), limits)
+        for pair in filter(None, text.decode().replace("+", " ").split("&")):
+            name, _, value = pair.partition("=")
+            if "%" in pair:
+                name, value = _unescaped(name), _unescaped(value)
+            if len(pair) * 4 > short:  # of UTF-8 there are at most four bytes each
+                check_name(name)
+                check_value(len(value.encode()), limits)
+            if name in found:
+                found[name].append(value)
+            else:
+                found[name] = [value]
     except UnicodeDecodeError as error:
         raise BadRequest(f"The {what} is not valid UTF-8.") from error
+    pairs: MultiDict[str, str] = MultiDict()
+    dict.update(pairs, found)  # it keeps lists
     return pairs
 
 
-def _decoded(text: str) -> str:
-    text = text.replace("+", " ")
+def _unescaped(text: str) -> str:
     return unquote_to_bytes(text).decode() if "%" in text else text

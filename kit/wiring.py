@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING, Any
@@ -189,7 +189,8 @@ class Wiring:
         )
         failures = Failures(self.errors, self.frame.answers, debug=self.app.debug)
         events = _Events(plugins.hook) if watched else None
-        return make_wsgi(self.dispatch, failures, events, self._before(), self._after())
+        steps = (self._before(), self._after(), self._over_https())
+        return make_wsgi(self.dispatch, failures, events, *steps)
 
     def _before(self) -> list[Before]:
         """Return what looks at each request first, and may refuse it."""
@@ -199,14 +200,17 @@ class Wiring:
     def _after(self) -> list[After]:
         """Return what is done to each answer last."""
         tables = self.app.stack.tables
-        done: list[After] = [secure_cookies]
+        done: list[After] = []
         if tables["responses"].compress:
             done.append(compressing(tables["responses"]))
         if self.cors:
             done.append(_adding(self.cors.headers))
-        if https := https_headers(tables["security"]):
-            done.append(_adding(lambda e: https if e["wsgi.url_scheme"] == "https" else ()))
         return done
+
+    def _over_https(self) -> list[After]:
+        """Return what is done to each answer over https after that."""
+        headers = https_headers(self.app.stack.tables["security"])
+        return [secure_cookies, *([_adding(lambda environ: headers)] if headers else ())]
 
 
 def _gathered(
@@ -243,12 +247,8 @@ class _Events:
         self._hook.kit_request_finished(environ=environ, status=status)
 
 
-def _request(environ: Environ, limits: Limits) -> Iterator[Request]:
-    request = Request(environ, limits)
-    try:
-        yield request
-    finally:
-        request.close()  # the files of a form
+def _request(environ: Environ, limits: Limits) -> Request:
+    return Request(environ, limits)
 
 
 def _response_headers() -> Headers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import socket
 import threading
@@ -371,7 +372,7 @@ def test_parts_of_a_field_can_be_placed_one_by_one():
 
 def test_attributes_are_escaped_and_come_once():
     found = attributes({"aria_label": "a", "aria-label": EVIL, "x": None, "y": False, "for_": True})
-    assert found == f' aria-label="{Markup.escape(EVIL)}" for'
+    assert found == f' aria-label="{html.escape(EVIL)}" for'
 
 
 def test_messages_of_no_field_are_summed_up():

@@ -43,14 +43,13 @@ def https_headers(options: SecurityOptions) -> tuple[Header, ...]:
 def secure_cookies(
     environ: Environ, line: str, headers: list[Header], body: Iterable[bytes]
 ) -> Answer:
-    """Mark every cookie of an answer over https as Secure: no browser sends it over http then."""
-    if environ["wsgi.url_scheme"] == "https":
-        headers = [
-            (name, f"{value}; Secure")
-            if name.lower() == "set-cookie" and _is_plain(value)
-            else (name, value)
-            for name, value in headers
-        ]
+    """Mark every cookie of an answer, over https, as Secure: no browser sends it over http then."""
+    headers = [
+        (name, f"{value}; Secure")
+        if name.lower() == "set-cookie" and _is_plain(value)
+        else (name, value)
+        for name, value in headers
+    ]
     return line, headers, body
 
 

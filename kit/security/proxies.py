@@ -38,7 +38,7 @@ def proxy_trust(options: SecurityOptions) -> Callable[[Environ], None]:
     keys = {f"HTTP_{name.upper().replace('-', '_')}": name for name in trusted}
 
     def trust(environ: Environ) -> None:
-        if environ.keys().isdisjoint(FORWARDING):
+        if not _is_forwarded(environ):
             return
         _undo_server_trust(environ)
         given = {name: environ[key] for key, name in keys.items() if key in environ}
@@ -50,6 +50,24 @@ def proxy_trust(options: SecurityOptions) -> Callable[[Environ], None]:
                 _take(environ, name, values[-hops])
 
     return trust
+
+
+def _is_forwarded(environ: Environ) -> bool:
+    """Whether any of `FORWARDING` is there; written out, since every request is asked."""
+    return (
+        "HTTP_FORWARDED" in environ
+        or "HTTP_X_FORWARDED_FOR" in environ
+        or "HTTP_X_FORWARDED_PROTO" in environ
+        or "HTTP_X_FORWARDED_HOST" in environ
+        or "HTTP_X_FORWARDED_PORT" in environ
+        or "HTTP_X_FORWARDED_PREFIX" in environ
+        or "HTTP_X_FORWARDED_SSL" in environ
+        or "HTTP_X_FORWARDED_SCHEME" in environ
+        or "HTTP_X_FORWARDED_PROTOCOL" in environ
+        or "HTTP_X_FORWARDED_SERVER" in environ
+        or "HTTP_X_FORWARDED_BY" in environ
+        or "HTTP_X_REAL_IP" in environ
+    )
 
 
 def _undo_server_trust(environ: Environ) -> None:

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, time, tzinfo
 from decimal import Decimal
 from enum import Enum
-from functools import cached_property
+from functools import cached_property, lru_cache
+from html import escape as escaped_text
 from typing import Any
 from uuid import UUID
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from kit.errors import nearest
 from kit.slots.validation.fields import NOTHING, Choice, Field
@@ -27,18 +28,30 @@ def marked(html: str) -> Markup:
     return Markup(html)  # noqa: S704 - the one place in this module that says so
 
 
+def escape(value: Any) -> str:
+    """Return a value as HTML shows it; what is markup already stays as it is."""
+    if type(value) is str:
+        return escaped_text(value)
+    return value.__html__() if hasattr(value, "__html__") else escaped_text(str(value))
+
+
 def attributes(values: Mapping[str, Any]) -> str:
     """Return attributes of an element, escaped, each with a space before it.
 
     True stands for an attribute without value, False and None for none. ``class_`` is the
     attribute ``class``, and ``data_id`` is ``data-id``.
     """
-    named = {name.rstrip("_").replace("_", "-"): value for name, value in values.items()}
+    named = {_attribute(name): value for name, value in values.items()}
     return "".join(
-        f" {escape(name)}" if value is True else f' {escape(name)}="{escape(value)}"'
+        f" {name}" if value is True else f' {name}="{escape(value)}"'
         for name, value in named.items()
         if value is not None and value is not False
     )
+
+
+@lru_cache(256)  # authors name them, so that there are few
+def _attribute(name: str) -> str:
+    return escape(name.rstrip("_").replace("_", "-"))
 
 
 def messages(said: Sequence[str], id: str | None = None) -> Markup:
