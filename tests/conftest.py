@@ -60,18 +60,22 @@ def memcached_url() -> str:
 
 @pytest.fixture(scope="session")
 def own_database() -> Iterator[Callable[[str], str]]:
-    """A function from the URL of a server to that of a database for this worker alone."""
-    made: dict[str, str] = {}
-    name = f"kit_test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{os.getpid()}"
+    """A function from the URL of a server to that of a database for this worker alone.
 
-    def make(url: str) -> str:
-        if url not in made:
+    What keeps tables of its own in it gives a `purpose` too, and has another database.
+    """
+    made: dict[tuple[str, str], str] = {}
+    base = f"kit_test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{os.getpid()}"
+
+    def make(url: str, purpose: str = "") -> str:
+        name = base + purpose
+        if (url, name) not in made:
             run_sql(url, f"CREATE DATABASE {name}")
-            made[url] = urlsplit(url)._replace(path=f"/{name}").geturl()
-        return made[url]
+            made[url, name] = urlsplit(url)._replace(path=f"/{name}").geturl()
+        return made[url, name]
 
     yield make
-    for url in made:
+    for url, name in made:
         force = " WITH (FORCE)" if url.startswith("postgres") else ""
         run_sql(url, f"DROP DATABASE {name}{force}")
 

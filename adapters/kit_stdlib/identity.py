@@ -68,7 +68,8 @@ class SessionIdentity:
 
     headers = ("Cookie",)
     lacks: ClassVar = {
-        "challenge after": "a browser sends its cookie by itself, also one that is out of date"
+        "scheme": "a cookie has none",
+        "challenge after": "a browser sends its cookie by itself, also one that is out of date",
     }
 
     def __init__(

@@ -80,9 +80,9 @@ def test_its_tests_pass_on_every_two_components(copy: Path, redis_url: str):
 
 
 def test_its_contacts_are_kept_by_every_database(
-    copy: Path, own_database: Callable[[str], str], postgres_url: str, mariadb_url: str
+    copy: Path, own_database: Callable[..., str], postgres_url: str, mariadb_url: str
 ):
-    urls = ",".join(map(own_database, (postgres_url, mariadb_url)))
+    urls = ",".join(own_database(url, "_book") for url in (postgres_url, mariadb_url))
     few = ["--slot", "persistence", "--vary", f"persistence.url={urls}"]
     combinations = matrix(copy, *few, "--", "tests/test_contacts.py", "-k", "not photo")
     tried = {(one["components"]["persistence"], *one["values"].values()) for one in combinations}
