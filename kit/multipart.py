@@ -154,7 +154,7 @@ def check_value(size: int, limits: Limits) -> None:
 
 def _stored(part: File) -> FileStorage:
     """Make the file of a part; it is closed at the latest when nobody has it any more."""
-    stream = cast("IO[bytes]", SpooledTemporaryFile(_IN_MEMORY, "w+b"))  # noqa: SIM115
+    stream = cast("IO[bytes]", SpooledTemporaryFile(_IN_MEMORY, "w+b"))  # noqa: SIM115 - its reader closes it
     file = FileStorage(stream, part.filename, part.name, headers=part.headers)
     weakref.finalize(file, stream.close)
     return file

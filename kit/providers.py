@@ -47,9 +47,9 @@ def provider(
     """
 
     def mark(function: F) -> F:
-        function.__kit_scope__ = scope  # type: ignore[attr-defined]
-        function.__kit_name__ = name or function.__name__  # type: ignore[attr-defined]
-        function.__kit_typed__ = typed  # type: ignore[attr-defined]
+        function.__kit_scope__ = scope  # type: ignore[attr-defined]  # a mark
+        function.__kit_name__ = name or function.__name__  # type: ignore[attr-defined]  # a mark
+        function.__kit_typed__ = typed  # type: ignore[attr-defined]  # a mark
         return function
 
     return mark if function is None else mark(function)

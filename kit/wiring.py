@@ -273,10 +273,10 @@ def _adding(make: Callable[[Environ], Iterable[Header]]) -> After:
     return add
 
 
-_no_token.__kit_name__ = "csrf_token"  # type: ignore[attr-defined]
-_no_field.__kit_name__ = "csrf_field"  # type: ignore[attr-defined]
-_request.__kit_name__ = "request"  # type: ignore[attr-defined]
-_response_headers.__kit_name__ = "response_headers"  # type: ignore[attr-defined]
+_no_token.__kit_name__ = "csrf_token"  # type: ignore[attr-defined]  # a mark
+_no_field.__kit_name__ = "csrf_field"  # type: ignore[attr-defined]  # a mark
+_request.__kit_name__ = "request"  # type: ignore[attr-defined]  # a mark
+_response_headers.__kit_name__ = "response_headers"  # type: ignore[attr-defined]  # a mark
 
 
 def _component(filling: Filling) -> Provider:

@@ -831,3 +831,20 @@ def test_no_request_for_a_file_is_a_500(client, folder):
         body, status, _ = run_wsgi_app(client.application, environ, buffered=True)
         assert int(status[:3]) < 500
         assert b"secret" not in b"".join(body)
+
+
+def test_files_behind_a_guard_are_private(folder):
+    app = App()
+    (folder / "app.3f2a91bc.css").write_text("a {}")
+    app.static("/open", folder)
+    app.static("/guarded", folder, requires=lambda: None, name="guarded")
+    group = Routes(prefix="/group", name="group", requires=lambda: None)
+    group.static("/files", folder)
+    app.include(group)
+    client = Client(app)
+    cached = [
+        client.get(f"{prefix}/app.3f2a91bc.css", buffered=True).headers["Cache-Control"]
+        for prefix in ("/open", "/guarded", "/group/files")
+    ]
+    for_ever = "max-age=31536000, immutable"
+    assert cached == [f"public, {for_ever}", f"private, {for_ever}", f"private, {for_ever}"]

@@ -20,7 +20,7 @@ from markupsafe import Markup
 from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.test import encode_multipart
 
-from kit import App, Conflict, Meta
+from kit import App, Conflict, Meta, Private
 from kit.errors import ConfigError
 from kit.slots.persistence.records import Digits
 from kit.slots.validation import (
@@ -725,3 +725,23 @@ def test_a_wrong_annotation_is_told_at_start(annotation, words):
         app.start()
     assert words in str(info.value)
     assert "test_forms.py:" in str(info.value)
+
+
+@dataclass
+class NoteIn:
+    text: str
+    id: int
+    owner: int = 0
+
+
+@dataclass
+class StoredNote:
+    text: str
+    owner: Annotated[int, Private]
+    id: int | None = None
+
+
+def test_what_is_private_in_a_record_is_not_updated():
+    note = StoredNote("old", owner=1, id=5)
+    form(NoteIn, {"text": "new", "id": "99", "owner": "42"}).update(note)
+    assert note == StoredNote("new", owner=1, id=5)

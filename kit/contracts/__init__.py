@@ -23,8 +23,8 @@ def clause(number: str, *, needs: str = "") -> Callable[[F], F]:
     """Mark a test as the clause `number` (``"T3"``); `needs` names the capability it asks for."""
 
     def mark(function: F) -> F:
-        function.__kit_clause__ = number  # type: ignore[attr-defined]
-        function.__kit_needs__ = needs  # type: ignore[attr-defined]
+        function.__kit_clause__ = number  # type: ignore[attr-defined]  # a mark
+        function.__kit_needs__ = needs  # type: ignore[attr-defined]  # a mark
         return function
 
     return mark

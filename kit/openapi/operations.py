@@ -34,7 +34,7 @@ def raises(*statuses: int) -> Callable[[F], F]:
         raise ValueError(f"{statuses}: a status that is raised is between 300 and 599")
 
     def mark(function: F) -> F:
-        function.__kit_raises__ = statuses  # type: ignore[attr-defined]
+        function.__kit_raises__ = statuses  # type: ignore[attr-defined]  # a mark
         return function
 
     return mark
@@ -42,7 +42,7 @@ def raises(*statuses: int) -> Callable[[F], F]:
 
 def leave_out(handler: F) -> F:
     """Leave the routes of a handler out of the document: ``@openapi.leave_out`` below the route."""
-    handler.__kit_left_out__ = True  # type: ignore[attr-defined]
+    handler.__kit_left_out__ = True  # type: ignore[attr-defined]  # a mark
     return handler
 
 

@@ -126,7 +126,7 @@ class _Page:
         ]
         head = "<h4>Parameters</h4>\n<table>\n<tr><th scope=col>Name<th scope=col>In"
         head += "<th scope=col>Kind<th scope=col>Meaning\n"
-        return Markup(head) + _joined(rows) + Markup("</table>\n") if rows else _NO  # noqa: S704
+        return Markup(head) + _joined(rows) + Markup("</table>\n") if rows else _NO  # noqa: S704 - joined of markup
 
     def _body(self, body: JSON | None) -> Markup:
         if not body:

@@ -122,7 +122,7 @@ def rate(
 
     kind = inspect.Parameter.POSITIONAL_ONLY
     signature = inspect.Signature([inspect.Parameter(one, kind) for one in needs])
-    guard.__kit_counts__ = True  # type: ignore[attr-defined]
+    guard.__kit_counts__ = True  # type: ignore[attr-defined]  # a mark
     guard.__signature__ = signature  # type: ignore[attr-defined]  # so that it names what it needs
     return guard
 

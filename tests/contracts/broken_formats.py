@@ -93,25 +93,25 @@ def renaming(change: Callable[[str], str]) -> type[Right]:
 
 
 class TestF1(Broken):
-    class make(Right):  # noqa: N801
+    class make(Right):
         media_types = ("text/json",)
 
 
 class TestF2(Broken):
-    class make(Right):  # noqa: N801
+    class make(Right):
         def dump(self, data: object) -> bytes:
             found = plain(data)
             return msgspec.json.encode(found[:1] if isinstance(found, list) else found)
 
 
 class TestF3(Broken):
-    class make(Right):  # noqa: N801
+    class make(Right):
         def dump(self, data: object) -> bytes:
             return super().dump(data).replace(b"890.10", b"890.1")
 
 
 class TestF4(Broken):
-    class make(Right):  # noqa: N801
+    class make(Right):
         def dump(self, data: object) -> bytes:
             found = plain(data)
             return msgspec.json.encode({**found, "tags": []} if "tags" in found else found)
@@ -138,13 +138,13 @@ class TestF9(Broken):
 
 
 class TestF10(Broken):
-    class make(Right):  # noqa: N801
+    class make(Right):
         def dump(self, data: object) -> bytes:
             return json.dumps(msgspec.to_builtins(data, enc_hook=other)).encode()
 
 
 class TestF11(Broken):
-    class make(Right):  # noqa: N801
+    class make(Right):
         def dump(self, data: object) -> bytes:
             try:
                 return super().dump(data)
@@ -153,13 +153,13 @@ class TestF11(Broken):
 
 
 class TestF12(Broken):
-    class make(Right):  # noqa: N801
+    class make(Right):
         def dump(self, data: object) -> bytes:
             return super().dump(data) + b" " * (time.perf_counter_ns() % 1000)
 
 
 class TestF13(Broken):
-    class make(Right):  # noqa: N801
+    class make(Right):
         def pieces(self, items: Iterator[object]) -> Iterator[bytes]:
             yield b"[" + self.dump(next(items, None))
             for item in items:
@@ -168,19 +168,19 @@ class TestF13(Broken):
 
 
 class TestF14(Broken):
-    class make(Right):  # noqa: N801
+    class make(Right):
         def stream(self, items: Iterator[object]) -> Iterator[bytes]:
             return self.pieces(items)
 
 
 class TestF15(Broken):
-    class make(Right):  # noqa: N801
+    class make(Right):
         def stream(self, items: Iterator[object]) -> Iterator[bytes]:
             return super().stream(iter(list(items)))
 
 
 class TestF16(Broken):
-    class make(Right):  # noqa: N801
+    class make(Right):
         def stream(self, items: Iterator[object]) -> Iterator[bytes]:
             body = b"".join(self.pieces(items))
             for start in range(0, len(body), CHUNK):
@@ -188,7 +188,7 @@ class TestF16(Broken):
 
 
 class TestF17(Broken):
-    class make(Right):  # noqa: N801
+    class make(Right):
         def load(self, body: bytes) -> Any:
             if body.endswith(b":"):
                 raise KeyError("the value")
@@ -196,13 +196,13 @@ class TestF17(Broken):
 
 
 class TestF18(Broken):
-    class make(Right):  # noqa: N801
+    class make(Right):
         def load(self, body: bytes) -> Any:
             return msgspec.json.decode(body)
 
 
 class TestF19(Broken):
-    class make(Right):  # noqa: N801
+    class make(Right):
         def load(self, body: bytes) -> Any:
             try:
                 return super().load(body)
@@ -213,19 +213,19 @@ class TestF19(Broken):
 
 
 class TestF20(Broken):
-    class make(Right):  # noqa: N801
+    class make(Right):
         def load(self, body: bytes) -> Any:
             return super().load(body.replace(b"NaN", b"null"))
 
 
 class TestF21(Broken):
-    class make(Right):  # noqa: N801
+    class make(Right):
         def load(self, body: bytes) -> Any:
             return super().load(body.decode(errors="replace").encode())
 
 
 class TestF22(Broken):
-    class make(Right):  # noqa: N801
+    class make(Right):
         def dump(self, data: object) -> bytes:
             self.data = data
             time.sleep(0.0005)

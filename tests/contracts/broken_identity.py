@@ -49,19 +49,19 @@ def named(environ):
 
 
 class TestI1(Broken):
-    class use(Whole):  # noqa: N801
+    class use(Whole):
         def identify(self, environ, accounts, user_records):
             return accounts.find("ada")
 
 
 class TestI2(Broken):
-    class use(Whole):  # noqa: N801
+    class use(Whole):
         def identify(self, environ, accounts, user_records):
             return super().identify(environ, accounts, user_records) and accounts.find("ada")
 
 
 class TestI3(Broken):
-    class use(Whole):  # noqa: N801
+    class use(Whole):
         def identify(self, environ, accounts, user_records):
             try:
                 return super().identify(environ, accounts, user_records)
@@ -70,7 +70,7 @@ class TestI3(Broken):
 
 
 class TestI4(Broken):
-    class use(Whole):  # noqa: N801
+    class use(Whole):
         def identify(self, environ, accounts, user_records):
             if credentials(environ, "basic") is not None:
                 named(environ)
@@ -78,14 +78,14 @@ class TestI4(Broken):
 
 
 class TestI5(Broken):
-    class use(Whole):  # noqa: N801
+    class use(Whole):
         def identify(self, environ, accounts, user_records):
             encoded = credentials(environ, "basic")
             return encoded and accounts.find("ada" if encoded.startswith("YWRh") else "ben")
 
 
 class TestI6(Broken):
-    class use(Whole):  # noqa: N801
+    class use(Whole):
         def identify(self, environ, accounts, user_records):
             if "HTTP_AUTHORIZATION" in environ and credentials(environ, "basic") is None:
                 raise Unauthorized("not mine", [self.challenge])
@@ -93,14 +93,14 @@ class TestI6(Broken):
 
 
 class TestI7(Broken):
-    class use(Whole):  # noqa: N801
+    class use(Whole):
         def __init__(self, options: IdentityOptions) -> None:
             super().__init__(options)
             self.challenge = "Basic"
 
 
 class TestI8(Broken):
-    class use(Whole):  # noqa: N801
+    class use(Whole):
         def identify(self, environ, accounts, user_records):
             try:
                 return super().identify(environ, accounts, user_records)
@@ -133,12 +133,12 @@ class TestI11(Broken):
 
 
 class TestI12(Broken):
-    class use(Whole):  # noqa: N801
+    class use(Whole):
         headers = ()
 
 
 class TestI13(Broken):
-    class use(Whole):  # noqa: N801
+    class use(Whole):
         def identify(self, environ, accounts, user_records):
             for values in parse_qs(environ["QUERY_STRING"]).values():
                 environ = {"HTTP_AUTHORIZATION": values[0], **environ}
@@ -146,14 +146,14 @@ class TestI13(Broken):
 
 
 class TestI14(Broken):
-    class use(Whole):  # noqa: N801
+    class use(Whole):
         def identify(self, environ, accounts, user_records):
             logging.getLogger("mine").info("asked by %s", environ.get("HTTP_AUTHORIZATION"))
             return super().identify(environ, accounts, user_records)
 
 
 class TestI15(Broken):
-    class use(Whole):  # noqa: N801
+    class use(Whole):
         def identify(self, environ, accounts, user_records):
             self.environ = environ
             time.sleep(0.01)
@@ -161,7 +161,7 @@ class TestI15(Broken):
 
 
 class TestI16(Broken):
-    class use(Whole):  # noqa: N801
+    class use(Whole):
         def identify(self, environ, accounts, user_records):
             if not environ.get("HTTP_AUTHORIZATION", "").startswith("Basic "):
                 return None
@@ -169,7 +169,7 @@ class TestI16(Broken):
 
 
 class TestI17(Broken):
-    class use(Whole):  # noqa: N801
+    class use(Whole):
         failed = False
 
         def identify(self, environ, accounts, user_records):

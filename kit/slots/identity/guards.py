@@ -86,7 +86,7 @@ def may(permission: str, record: type, *, id: str = "id") -> Guard:
         one.replace(name=id) if name == "identity" else one
         for name, one in signature.parameters.items()
     ]
-    guard.__signature__ = signature.replace(parameters=given)  # type: ignore[attr-defined]
+    guard.__signature__ = signature.replace(parameters=given)  # type: ignore[attr-defined]  # inspect reads it
     return guard
 
 

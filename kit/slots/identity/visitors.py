@@ -68,7 +68,7 @@ class Identities:
 
         kind = inspect.Parameter.POSITIONAL_ONLY
         signature = inspect.Signature([inspect.Parameter(name, kind) for name in names])
-        visitor.__signature__ = signature  # type: ignore[attr-defined]
+        visitor.__signature__ = signature  # type: ignore[attr-defined]  # inspect reads it
         return visitor
 
 

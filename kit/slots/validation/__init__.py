@@ -319,7 +319,7 @@ def _naming(function: Opener, names: Sequence[str]) -> Opener:
     """Let a function that takes ``*values`` name what a provider needs."""
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     named = [inspect.Parameter(name, kind) for name in names]
-    function.__signature__ = inspect.Signature(named)  # type: ignore[attr-defined]
+    function.__signature__ = inspect.Signature(named)  # type: ignore[attr-defined]  # inspect reads it
     return function
 
 

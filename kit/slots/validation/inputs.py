@@ -121,7 +121,8 @@ class Input(Generic[T]):
         What is private in the record, its id included, stays as it is. Raises
         `kit.errors.Invalid` where there are errors.
         """
-        known = public_names(type(record)) if is_dataclass(record) else None  # type: ignore[arg-type]
+        cls: Any = type(record)
+        known = public_names(cls) if is_dataclass(record) else None
         files = {one.name for one in self.schema.fields if one.kind == "file"}
         for name, value in self._valid().values.items():
             if name not in files and (hasattr(record, name) if known is None else name in known):
