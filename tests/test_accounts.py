@@ -918,3 +918,47 @@ def test_the_key_of_the_session_holds_no_hash(site):
     assert identity == user.id
     assert proof not in user.password
     assert user.password not in proof
+
+
+@dataclass(frozen=True)
+class Frozen:
+    email: Annotated[str, Meta(max_length=200), Unique]
+    password: Annotated[str, Meta(max_length=255)] = ""
+    id: int | None = None
+
+
+def test_a_frozen_user_stays_logged_in_after_the_hash_was_upgraded(tmp_path):
+    def served(schemes):
+        app = App(
+            {
+                "app": {"secret_key": "k" * 32},
+                "persistence": {"use": "peewee", "url": f"sqlite:///{tmp_path}/test.db"},
+                "sessions": {"use": "beaker"},
+                "passwords": {"use": schemes},
+                "tokens": {"use": "itsdangerous"},
+                "rates": {"use": "memory"},
+                "identity": {"use": ["session"]},
+            }
+        )
+        app.records(Frozen)
+        app.provider(scope="app", name="users")(lambda: Users(Frozen))
+
+        @app.post("/login", csrf=False)
+        def login(accounts):
+            accounts.login(accounts.check("ada@example.org", "correct horse battery"))
+
+        app.get("/me")(lambda user: user.email if user else "nobody")
+        return app.start()
+
+    old = served(["scrypt"])
+    old.call(
+        lambda accounts: accounts.register(
+            email="ada@example.org", password="correct horse battery"
+        )
+    )
+    old.stop()
+    new = served(["argon2", "scrypt"])
+    browser = client(new)
+    assert browser.post("/login").status_code == 204
+    assert browser.get("/me").text == "ada@example.org"
+    new.stop()

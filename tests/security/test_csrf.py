@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from io import BytesIO
 
 import pytest
 from werkzeug.test import Client, TestResponse
 
-from kit import App, Routes
+from kit import App, Form, Routes
 from kit.security.csrf import is_valid, masked
 
 OWN, OTHER = "http://localhost", "https://evil.example"
@@ -367,3 +368,34 @@ def test_json_clients_are_told_in_json(visitor):
     answer = visitor.send(headers={"Origin": OTHER, "Accept": "application/json"})
     assert (answer.status_code, answer.mimetype) == (403, "application/problem+json")
     assert "another site" in answer.json["detail"]
+
+
+@dataclass
+class Login:
+    name: str = ""
+
+
+def test_a_page_shown_again_after_a_rotation_has_a_token_that_is_good():
+    app = App({"sessions": {"use": "beaker"}})
+
+    @app.get("/")
+    def page(form: Form[Login]):
+        return str(form.csrf)
+
+    @app.post("/", again=page)
+    def login(form: Form[Login], session):
+        if form.value.name == "Eve":
+            session.rotate()
+            form.refuse("not you")
+        return "in"
+
+    browser = Client(app)
+
+    def token(text):
+        return re.search(r'value="([^"]+)"', text)[1]
+
+    sent = {"name": "Eve", "csrf_token": token(browser.get("/").text)}
+    refused = browser.post("/", data=sent)
+    assert refused.status_code == 422
+    again = {"name": "Ada", "csrf_token": token(refused.text)}
+    assert browser.post("/", data=again).text == "in"
