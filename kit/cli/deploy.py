@@ -296,3 +296,19 @@ def _component(stack: Stack, slot: str, names: set[str], what: str) -> Found:
     for filling in stack.filling(slot):
         if filling.component.name in names:
             yield filling.where, f"[{slot}] use = {filling.component.name!r} {what}"
+
+
+@_finding("KIT-D023", "Leave referrer_policy out: other sites then learn your host, and no paths.")
+def _telling(config: Config, stack: Stack, routes: tuple[Route, ...]) -> Found:
+    for policy in ("unsafe-url", "no-referrer-when-downgrade"):
+        yield from _is(stack, "security", "referrer_policy", policy)
+
+
+@_finding("KIT-D024", 'Set tls = "starttls" or "implicit": mail and password are read on the way.')
+def _open_mail(config: Config, stack: Stack, routes: tuple[Route, ...]) -> Found:
+    return _is(stack, "mail", "tls", "none")
+
+
+@_finding("KIT-D025", "Leave formulas out: what users typed is run by whoever opens the table.")
+def _formulas(config: Config, stack: Stack, routes: tuple[Route, ...]) -> Found:
+    return _is(stack, "formats", "formulas", True)

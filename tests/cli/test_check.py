@@ -238,3 +238,28 @@ def test_what_unpickles_is_found(found, project):
 
 def test_findings_are_numbered_without_holes():
     assert list(FINDINGS) == [f"KIT-D{number:03}" for number in range(1, len(FINDINGS) + 1)]
+
+
+@pytest.mark.parametrize(
+    ("table", "finding"),
+    [
+        ('[security]\nreferrer_policy = "unsafe-url"\n', "KIT-D023"),
+        (
+            '[mail]\nuse = "smtp"\nsender = "a@example.org"\n'
+            '[mail.smtp]\nhost = "mx.example.org"\ntls = "none"\n',
+            "KIT-D024",
+        ),
+        ('[formats]\nuse = ["csv"]\n[formats.csv]\nformulas = true\n', "KIT-D025"),
+    ],
+)
+def test_what_is_asked_for_by_name_is_found_once(found, project, table, finding):
+    (project / "shop.py").unlink()
+    without = ids(
+        found(
+            table.replace("unsafe-url", "same-origin")
+            .replace("none", "starttls")
+            .replace("formulas = true", "formulas = false")
+        )
+    )
+    assert finding not in without
+    assert ids(found(table)).count(finding) == 1
