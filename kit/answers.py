@@ -6,14 +6,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
 from dataclasses import is_dataclass
 from http import HTTPStatus
-from typing import Any
+from inspect import iscoroutinefunction
+from typing import Any, Protocol
 
 import msgspec
 from markupsafe import Markup
 from werkzeug.wrappers import Response
+
+from kit.waiting import drive, in_thread, wait
 
 Header = tuple[str, str]
 Environ = dict[str, Any]
@@ -30,57 +33,117 @@ SECURITY_HEADERS: tuple[Header, ...] = (
 )
 STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 _NO_HEADER = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]")
+_END: Any = object()
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
 _BODILESS = {204, 304}
+
+
+class Packer(Protocol):
+    """Changes the chunks of a stream on their way out: compresses them, say."""
+
+    def pack(self, data: bytes) -> bytes:
+        """Return what becomes of a chunk."""
+        ...
+
+    def end(self) -> bytes:
+        """Return what comes after the last chunk."""
+        ...
 
 
 class Stream:
     """A streamed body: its first chunk is made before the status goes out.
 
     What was passed to `then` is called once at the end, with the exception that ended the stream
-    early, or None.
+    early, or None. The plan that made the stream says how its coroutines are run: `run` for a
+    gateway that cannot await them, and `aside` to call plain code in a thread.
     """
 
-    def __init__(self, chunks: Iterator[Any]) -> None:
-        self._chunks = chunks
-        self._first = [_encoded(chunk) for chunk in _take_one(chunks)]
-        self._then: list[Callable[[BaseException | None], None]] = []
+    def __init__(self, chunks: Iterator[Any] | AsyncIterator[Any]) -> None:
+        self._chunks: Any = chunks
+        self._is_async = isinstance(chunks, AsyncIterator)
+        self._first: bytes | None = None
+        self._started = False
+        self._then: list[Callable[[BaseException | None], Awaitable[None] | None]] = []
+        self._packer: Packer | None = None
+        self.run: Callable[[Coroutine[Any, Any, Any]], Any] = wait if self._is_async else drive
+        self.aside: Callable[..., Awaitable[Any]] | None = in_thread if self._is_async else None
 
-    def then(self, finish: Callable[[BaseException | None], None]) -> None:
+    def then(self, finish: Callable[[BaseException | None], Awaitable[None] | None]) -> None:
         """Call `finish` when the stream ends, before what was passed earlier."""
         self._then.append(finish)
+
+    def packed(self, packer: Packer) -> None:
+        """Let `packer` change the chunks."""
+        self._packer = packer
+
+    async def start(self) -> None:
+        """Make the first chunk, unless that is done."""
+        if not self._started:
+            self._started = True
+            self._first = await self._pull()
+
+    def begin(self) -> None:
+        """Make the first chunk, where nothing can be awaited."""
+        self.run(self.start())
+
+    async def next(self) -> bytes | None:
+        """Return the next chunk, or None at the end; then close what the request opened."""
+        try:
+            chunk, self._first = self._first, None
+            if chunk is None:
+                chunk = await self._pull()
+            if chunk is not None:
+                return self._packer.pack(chunk) if self._packer and chunk else chunk
+        except BaseException as error:
+            await self.end(error)
+            raise
+        await self.end(None)
+        packer, self._packer = self._packer, None
+        return packer.end() if packer else None
+
+    async def _pull(self) -> bytes | None:
+        if self._is_async:
+            chunk = await anext(self._chunks, _END)
+        elif self.aside:
+            chunk = await self.aside(next, self._chunks, _END)
+        else:
+            chunk = next(self._chunks, _END)
+        return None if chunk is _END else _encoded(chunk)
+
+    async def end(self, error: BaseException | None) -> None:
+        """Close the chunks, and then what waits for the end."""
+        try:
+            if close := getattr(self._chunks, "aclose" if self._is_async else "close", None):
+                aside = None if self._is_async else self.aside
+                await (aside(close) if aside else _called(close))
+        finally:
+            while self._then:
+                finish = self._then.pop()
+                if iscoroutinefunction(finish):
+                    await finish(error)
+                elif self.aside:
+                    await self.aside(finish, error)
+                else:
+                    finish(error)
 
     def __iter__(self) -> Iterator[bytes]:
         return self
 
     def __next__(self) -> bytes:
-        """Return the next chunk; at the end close what the request opened."""
-        if self._first:
-            return self._first.pop()
-        try:
-            return _encoded(next(self._chunks))
-        except BaseException as error:
-            self.end(None if isinstance(error, StopIteration) else error)
-            raise
+        chunk: bytes | None = self.run(self.next())
+        if chunk is None:
+            raise StopIteration
+        return chunk
 
     def close(self) -> None:
         """Stop early: the client is gone."""
-        self.end(GeneratorExit("the client closed the connection"))
-
-    def end(self, error: BaseException | None) -> None:
-        """Close the chunks, and then what waits for the end."""
-        try:
-            if hasattr(self._chunks, "close"):
-                self._chunks.close()
-        finally:
-            while self._then:
-                self._then.pop()(error)
+        self.run(self.end(GeneratorExit("the client closed the connection")))
 
 
-def _take_one(chunks: Iterator[Any]) -> Iterator[Any]:
-    for chunk in chunks:
-        yield chunk
-        return
+async def _called(function: Callable[[], Any]) -> None:
+    waited = function()
+    if waited is not None:
+        await waited
 
 
 def _encoded(chunk: Any) -> bytes:
@@ -135,7 +198,7 @@ class Answers:
             return self.html
         if isinstance(result, self._kinds) or is_dataclass(result):
             return self.data
-        if isinstance(result, Iterator):
+        if isinstance(result, (Iterator, AsyncIterator)):
             return self.stream
         raise TypeError(
             f"a handler returned {type(result).__name__}; it may return text, bytes, data (dict,"
@@ -167,7 +230,7 @@ class Answers:
         """Answer with 204 and no body."""
         return "204 No Content", [*self.headers], []
 
-    def stream(self, environ: Environ, result: Iterator[Any]) -> Answer:
+    def stream(self, environ: Environ, result: Iterator[Any] | AsyncIterator[Any]) -> Answer:
         """Answer with the chunks of a generator as they come."""
         return "200 OK", [*self._html], Stream(result)
 

@@ -5,26 +5,31 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar, Unpack
 
 from kit import config as configuration
 from kit.answers import Answer, Environ
 from kit.assembly import Stack, assemble
+from kit.clients import Receive, Send
 from kit.config import Config
 from kit.errors import ConfigError
-from kit.gateway import WSGI
+from kit.gateways import WSGI
+from kit.gateways.asgi import ASGI, make_lifespan
 from kit.patterns import CONVERTERS, Converter, Native
-from kit.plans import compile_plan
+from kit.plans import Plan, compile_plan
 from kit.providers import Provider, Scope, provider
 from kit.routes import RouteOptions, Routes
+from kit.waiting import background_loop, in_thread, limit_threads
 from kit.wiring import Wiring
 
 F = TypeVar("F", bound=Callable[..., Any])
+_RESULT = "kit.result"
+_MOST_PLANS = 256
 
 
 class App(Routes):
-    """A web application, and its own WSGI callable.
+    """A web application: its own WSGI callable, and an ASGI callable in ``asgi``.
 
     `source` is the path of a config file, a mapping of the same shape, or None for the defaults.
     `plugins` are further plug-ins by name, for an application that brings its own. The
@@ -50,7 +55,10 @@ class App(Routes):
         self.error_handlers: dict[type[BaseException] | int, Callable[..., Any]] = {}
         self._lock = threading.RLock()
         self._wsgi: WSGI = self._first
+        self._asgi: ASGI = self._first_asgi
+        self._lifespan: ASGI = make_lifespan(self)
         self._made: Wiring | None = None
+        self._open_until_stop = ExitStack()
         self._started = False
 
     def provider(
@@ -61,9 +69,15 @@ class App(Routes):
         scope: Scope = "request",
         name: str = "",
         typed: bool = False,
+        inline: bool = False,
+        blocks: bool = False,
+        awaited: bool = False,
     ) -> Any:
         """Add a provider function of this application, marked as with `kit.provider`."""
         self._open("provider")
+        mark = provider(
+            scope=scope, name=name, typed=typed, inline=inline, blocks=blocks, awaited=awaited
+        )
 
         def add(function: Callable[..., Any]) -> Callable[..., Any]:
             self.own_providers.append(Provider.of(function))
@@ -71,7 +85,7 @@ class App(Routes):
 
         if function is not None:
             return add(function)
-        return lambda function: add(provider(scope=scope, name=name, typed=typed)(function))
+        return lambda function: add(mark(function))
 
     def records(self, *records: type) -> None:
         """Register record types (dataclasses) to be stored."""
@@ -137,14 +151,15 @@ class App(Routes):
         """
         with self._lock:
             if not self._started:
-                wiring = self._wiring
+                self._open_until_stop.enter_context(background_loop())
                 try:
+                    wiring = self._wiring
                     for _ in self.stack.plugins.each("kit_start", app=self):
                         pass
                 except BaseException:
                     self._close()
                     raise
-                self._wsgi = wiring.wsgi()
+                self._wsgi, self._asgi = wiring.gateways()
                 self._started = True
         return self
 
@@ -160,10 +175,11 @@ class App(Routes):
 
     def _close(self) -> None:
         made, self._made = self._made, None
-        self._wsgi = self._first
+        self._wsgi, self._asgi = self._first, self._first_asgi
         self._started = False
-        if made is not None:
-            made.providers.close()
+        with self._open_until_stop:
+            if made is not None:
+                made.providers.close()
 
     def _first(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         self.start()
@@ -172,6 +188,18 @@ class App(Routes):
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer one WSGI request (PEP 3333); the first one starts the application."""
         return self._wsgi(environ, start_response)
+
+    async def _first_asgi(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        limit_threads(self.stack.app.threads)
+        await in_thread(self.start)
+        await self._asgi(scope, receive, send)
+
+    async def asgi(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        """Answer one ASGI request, talk over a WebSocket, or start and stop with the server."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(scope, receive, send)
+        else:
+            await self._asgi(scope, receive, send)
 
     def provided(self, name: str) -> Any:
         """Return the value of a provider of application scope, such as ``"templating"``."""
@@ -182,22 +210,44 @@ class App(Routes):
         """Call a function with providers by name, as a handler would be, and return its result.
 
         For commands, seeds and tests: what it stores is committed when it returns, and rolled
-        back when it raises. `values` supply further arguments.
+        back when it raises. `values` supply further arguments. A coroutine function is awaited on
+        a loop in the background.
         """
         self.start()
-        results: list[Any] = []
+        environ: Environ = {}
+        self._planned(function, values).answer(environ, values)
+        return environ[_RESULT]
 
-        def keep(environ: Environ, result: Any) -> Answer:
-            results.append(result)
-            return "200 OK", [], []
+    async def call_async(self, function: Callable[..., Any], **values: Any) -> Any:
+        """Call a function as `call` does, and await it.
 
-        providers = self._wiring.providers
-        plan = compile_plan(function, providers, values, convert=keep)
-        if providers.problems:
-            problems, providers.problems = providers.problems, []
-            raise ConfigError(problems)
-        plan({}, values)
-        return results[0]
+        For a piece of work within something that lasts, such as a WebSocket. A plain function is
+        called in a worker thread.
+        """
+        environ: Environ = {}
+        plan = self._planned(function, values)
+        if plan.place == "thread":
+            await in_thread(plan.answer, environ, values)
+        else:
+            await plan.run(environ, values)
+        return environ[_RESULT]
+
+    def _planned(self, function: Callable[..., Any], values: Mapping[str, Any]) -> Plan:
+        """Return the plan of a function that is called beside requests; it is kept."""
+        wiring = self._wiring
+        key = (function, frozenset(values))
+        plan = wiring.planned.get(key)
+        if plan is None:
+            with self._lock:
+                providers = wiring.providers
+                plan = compile_plan(function, providers, values, convert=_keep)
+                if providers.problems:
+                    problems, providers.problems = providers.problems, []
+                    raise ConfigError(problems)
+                if len(wiring.planned) >= _MOST_PLANS:
+                    wiring.planned.clear()
+                wiring.planned[key] = plan
+        return plan
 
     def url_for(self, name: str, /, **values: Any) -> str:
         """Return the path of a named route; values that its pattern lacks become the query.
@@ -212,15 +262,20 @@ class App(Routes):
         """Give handlers these values in place of the providers of these names, within a block."""
         self.start()
         with self._lock:
-            before = self._wiring, self._wsgi
+            before = self._wiring, self._wsgi, self._asgi
             mine = self._made = before[0].replaced(values)
-            self._wsgi = mine.wsgi()
+            self._wsgi, self._asgi = mine.gateways()
         try:
             yield
         finally:
             with self._lock:
-                self._made, self._wsgi = before
+                self._made, self._wsgi, self._asgi = before
             mine.providers.close()
+
+
+def _keep(environ: Environ, result: Any) -> Answer:
+    environ[_RESULT] = result
+    return "200 OK", [], []
 
 
 def _is_kind(kind: object) -> bool:

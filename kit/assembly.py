@@ -18,10 +18,12 @@ from kit.plugins import Plugins, installed, load_entry, load_object
 from kit.reader import Reader, Value, kind_of
 from kit.security.options import CorsOptions, SecurityOptions
 from kit.slots import SHIPPED
+from kit.waiting import THREADS
 
 _BODY = Size(2_500_000)
 _FIELD = Size(500_000)
 _PART_HEADERS = Size(8_000)
+_MESSAGE = Size(1 << 20)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +34,7 @@ class AppOptions:
     is still taken, so that a key can be changed. `plugins` names further plug-ins: installed
     ones, or ``module`` and ``module:name`` from the application's own code. With `debug`
     unexpected errors are raised again, for a debugger: never on a server that others can reach.
+    At most `threads` plain handlers run at a time in one process.
     """
 
     import_: str = ""
@@ -39,8 +42,11 @@ class AppOptions:
     secret_key_fallbacks: list[Secret] = field(default_factory=list)
     plugins: list[str] = field(default_factory=list)
     debug: bool = False
+    threads: int = THREADS
 
     def __post_init__(self) -> None:
+        if self.threads < 1:
+            raise ValueError("threads is at least 1")
         if self.secret_key is None and self.secret_key_fallbacks:
             raise ValueError("secret_key_fallbacks are old keys, and there is no secret_key")
         for name, key in [
@@ -61,7 +67,8 @@ class Limits:
     `body` is the size of a whole body, `field` of one text field of a form, `fields` the number of
     fields, `files` that of files, `part_headers` the size of the headers of one part of a multipart
     form, `query` the number of values in the query. All text of one form is at most 2.5 MB, or
-    `field` if that is more, and a name in it 255 characters.
+    `field` if that is more, and a name in it 255 characters. `message` is the size of one message
+    of a WebSocket, which is closed with 1009 for more.
     """
 
     body: Size = _BODY
@@ -70,6 +77,7 @@ class Limits:
     files: int = 100
     part_headers: Size = _PART_HEADERS
     query: int = 1000
+    message: Size = _MESSAGE
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():

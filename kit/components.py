@@ -24,6 +24,10 @@ class Slot:
     points to the tests of its components as ``module:Class``. `asks` are names that its providers
     need of the application, each with a sentence on what to give.
 
+    A slot `waits` if its components do: for a database or another server, say. Where some of them
+    have to be awaited, `plain` makes of such a component the one that plain code uses, with the
+    attribute ``awaited = True``, and returns any other as it is.
+
     A slot for `many` takes a list of components (``use = ["json", "html"]``, and `default` is a
     tuple): its provider holds a dict of them by name, in that order.
     """
@@ -35,6 +39,8 @@ class Slot:
     default: str | tuple[str, ...] | None = None
     required: bool = False
     many: bool = False
+    waits: bool = False
+    plain: Callable[[Any], Any] | None = None
     asks: Mapping[str, str] = field(default_factory=dict)
     contract: str = ""
 

@@ -6,11 +6,11 @@ import re
 import secrets
 import struct
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from kit.answers import Answer, Environ, Header, merge
+from kit.answers import Answer, Environ, Header, Stream, merge
 from kit.options import Size
 
 _ONE_KIB = Size(1024)
@@ -69,10 +69,11 @@ def compressing(
         headers = [_weak(header) for header in headers if header[0].lower() not in _DROPPED]
         headers.append(("Content-Encoding", "gzip"))
         packer = _Packer(options.level)
-        if not isinstance(body, list | tuple):
-            return line, headers, _Compressed(body, packer)
+        if isinstance(body, Stream):
+            body.packed(packer)
+            return line, headers, body
         if environ["REQUEST_METHOD"] != "HEAD":
-            body = [packer.pack(b"".join(body)) + packer.end()]
+            body = [packer.whole(b"".join(body))]
             headers.append(("Content-Length", str(len(body[0]))))
         return line, headers, body
 
@@ -146,44 +147,20 @@ class _Packer:
         self._size = 0
 
     def pack(self, data: bytes) -> bytes:
-        """Return what is ready of the beginning and `data`, maybe nothing."""
-        head, self._head = self._head, b""
-        self._sum = zlib.crc32(data, self._sum)
-        self._size += len(data)
-        return head + self._deflate.compress(data)
-
-    def flush(self) -> bytes:
-        """Return all that was packed and not returned yet."""
-        return self._deflate.flush(zlib.Z_SYNC_FLUSH)
+        """Return all of `data`, and the beginning before it: no chunk waits for the next one."""
+        return self._packed(data) + self._deflate.flush(zlib.Z_SYNC_FLUSH)
 
     def end(self) -> bytes:
         """Return the end, with the sum over everything."""
         tail = struct.pack("<LL", self._sum, self._size & 0xFFFFFFFF)
-        return self.pack(b"") + self._deflate.flush() + tail
+        return self._packed(b"") + self._deflate.flush() + tail
 
+    def whole(self, data: bytes) -> bytes:
+        """Return all of a body at once."""
+        return self._packed(data) + self.end()
 
-class _Compressed:
-    """A stream that is compressed chunk by chunk, so that no chunk waits for the next one."""
-
-    def __init__(self, body: Iterable[bytes], packer: _Packer) -> None:
-        self._body = body
-        self._chunks = iter(body)
-        self._packer = packer
-        self._ended = False
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self
-
-    def __next__(self) -> bytes:
-        if self._ended:
-            raise StopIteration
-        for chunk in self._chunks:
-            if chunk:
-                return self._packer.pack(chunk) + self._packer.flush()
-        self._ended = True
-        return self._packer.end()
-
-    def close(self) -> None:
-        """Close the stream itself."""
-        if hasattr(self._body, "close"):
-            self._body.close()
+    def _packed(self, data: bytes) -> bytes:
+        head, self._head = self._head, b""
+        self._sum = zlib.crc32(data, self._sum)
+        self._size += len(data)
+        return head + self._deflate.compress(data)

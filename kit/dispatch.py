@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -9,16 +10,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from werkzeug.exceptions import MethodNotAllowed, NotFound
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
-from kit.answers import STATUS_LINES, Answer, Answers, Environ, Header
+from kit.answers import STATUS_LINES, Answer, Answers, Environ, Header, Stream
 from kit.errors import Invalid, Problem, listing, nearest
 from kit.failures import wants_problem
 from kit.options import Size
 from kit.patterns import CONVERTERS, Converter, Native, Pattern
-from kit.plans import Plan, compile_plan
-from kit.providers import Providers, parameters, required
-from kit.routes import Guard, Route
+from kit.plans import UNUSABLE, Plan, compile_plan
+from kit.providers import Providers, called_by, parameters, required
+from kit.routes import SOCKET, Guard, Route
 from kit.slots.formats.negotiation import SUFFIXED
 from kit.slots.routing import Router
 
@@ -42,7 +43,7 @@ class Endpoint:
     @property
     def allowed(self) -> list[str]:
         """The methods of this URL, for the Allow header."""
-        return sorted(self.plans)
+        return sorted(self.plans.keys() - {SOCKET})
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ class Dispatch:
             others.append(endpoint)
 
     def _claim(self, endpoint: Endpoint, method: str, route: Route) -> None:
-        if not _METHOD.fullmatch(method) or method in _REFUSED:
+        if method != SOCKET and (not _METHOD.fullmatch(method) or method in _REFUSED):
             self._problem(
                 route, f"{method!r} is no method for a route.", "Use for example GET or POST."
             )
@@ -159,7 +160,10 @@ class Dispatch:
             }
             if "GET" in plans:
                 plans.setdefault("HEAD", _headed(plans["GET"]))
-            plans.setdefault("OPTIONS", self._options(sorted([*plans, "OPTIONS"])))
+            methods = sorted({*plans, "OPTIONS"} - {SOCKET})
+            plans.setdefault("OPTIONS", self._options(methods))
+            if SOCKET in plans:
+                plans.setdefault("GET", _UPGRADE)
             endpoint.plans = plans
 
     def _plan(self, endpoint: Endpoint, method: str, route: Route, providers: Providers) -> Plan:
@@ -168,8 +172,12 @@ class Dispatch:
         for name, value in wrong:
             what = f"{name}={value!r} is no function."
             self._problem(route, what, "Give the function itself, not its name or its result.")
+        if method == SOCKET and not inspect.iscoroutinefunction(called_by(route.handler)):
+            what = f"{getattr(route.handler, '__name__', '')!r} is no coroutine function."
+            self._problem(route, what, "Write async def: a WebSocket is awaited.")
+            wrong.append(("handler", route.handler))
         if wrong:
-            return self._options([])
+            return UNUSABLE
         csrf = self._frame.csrf if route.csrf and method not in SAFE else ()
         made = partial(
             compile_plan,
@@ -180,7 +188,17 @@ class Dispatch:
             fixed={"limits": self._limits(route)} if route.limits else {},
         )
         given = _given(endpoint, route, providers)
-        plan = made(route.handler, given=given, guards=(*csrf[:1], *route.guards, *csrf[1:]))
+        if method == SOCKET:
+            return made(
+                route.handler,
+                given=given,
+                guards=(*csrf[:1], *route.guards),
+                convert=_no_answer,
+                is_socket=True,
+            )
+        made = partial(made, given=given)
+        all_guards = (*csrf[:1], *route.guards, *csrf[1:])
+        plan = made(route.handler, guards=all_guards, inline=route.inline)
         if route.again is None:
             return plan
         if "form" not in parameters(route.again):
@@ -193,12 +211,13 @@ class Dispatch:
             one for other in self._routes if other.handler is route.again for one in other.guards
         ]
         guards = [one for one in dict.fromkeys([*route.guards, *shown]) if not is_counted(one)]
-        again = made(
-            route.again,
-            given=given,
-            instead={"form"},
-            guards=(*guards, *([_in_session] if self._frame.sessions else [])),
-        )
+        guards += [_in_session] if self._frame.sessions else []
+        again = made(route.again, instead={"form"}, guards=guards, inline=route.inline)
+        if plan.place != again.place:  # one of them has to be awaited: both are
+            plan = made(route.handler, guards=all_guards, inline=route.inline, on_loop=True)
+            again = made(
+                route.again, instead={"form"}, guards=guards, inline=route.inline, on_loop=True
+            )
         return _or_again(plan, again)
 
     def _differs(self, route: Route, providers: Providers) -> bool:
@@ -239,7 +258,7 @@ class Dispatch:
             more = preflight(environ, methods) if preflight else None
             return "204 No Content", [*headers, *(more or ())], []
 
-        return options
+        return Plan.of(options, "inline")
 
     def _problem(self, route: Route, what: str, mend: str = "") -> None:
         self._problems.append(Problem(route.where, what, mend))
@@ -312,13 +331,36 @@ def _names(endpoint: Endpoint) -> set[str]:
 def _headed(plan: Plan) -> Plan:
     """Make the plan for HEAD: as GET, without the body."""
 
-    def head(environ: Environ, values: Mapping[str, Any]) -> Answer:
-        line, headers, body = plan(environ, values)
-        if hasattr(body, "close"):
-            body.close()
+    async def head(environ: Environ, values: Mapping[str, Any]) -> Answer:
+        line, headers, body = await plan.run(environ, values)
+        if isinstance(body, Stream):
+            await body.end(GeneratorExit("HEAD has no body"))
         return line, headers, []
 
-    return head
+    return plan.around(head)
+
+
+def _upgrade(environ: Environ, values: Mapping[str, Any]) -> Answer:
+    """Answer a plain request on the URL of a WebSocket (RFC 9110, section 15.5.22)."""
+    raise _UpgradeRequired
+
+
+class _UpgradeRequired(HTTPException):
+    code = 426
+    description = "This address is for WebSockets."
+
+    def get_headers(self, *args: Any, **kwargs: Any) -> list[tuple[str, str]]:
+        upgrade = [("Upgrade", "websocket"), ("Connection", "Upgrade")]
+        return [*super().get_headers(*args, **kwargs), *upgrade]
+
+
+_UPGRADE = Plan.of(_upgrade, "inline")
+
+
+def _no_answer(environ: Environ, result: Any) -> Answer:
+    if result is not None:
+        raise TypeError(f"a WebSocket's handler returned {result!r}: it sends, and returns nothing")
+    return "101 Switching Protocols", [], []
 
 
 def _in_session(form: Any, session: Any) -> None:
@@ -334,13 +376,13 @@ def is_counted(guard: Guard) -> bool:
 def _or_again(plan: Plan, again: Plan) -> Plan:
     """Make the plan that shows the page anew where the form is not valid."""
 
-    def plan_or_again(environ: Environ, values: Mapping[str, Any]) -> Answer:
+    async def plan_or_again(environ: Environ, values: Mapping[str, Any]) -> Answer:
         try:
-            return plan(environ, values)
+            return await plan.run(environ, values)
         except Invalid as error:
             if error.source is None or wants_problem(environ):
                 raise
-            line, headers, body = again(environ, {**values, "form": error.source})
+            line, headers, body = await again.run(environ, {**values, "form": error.source})
             return STATUS_LINES[error.status] if line.startswith("200") else line, headers, body
 
-    return plan_or_again
+    return plan.around(plan_or_again)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
 from html import escape
 from typing import Any
@@ -21,6 +21,8 @@ from kit.answers import STATUS_LINES, Answer, Answers, Environ, Header
 from kit.errors import Invalid, KitError, TooMany, Unauthorized, Unavailable
 from kit.plans import Plan
 from kit.slots.formats.negotiation import SUFFIXED
+
+Perform = Callable[[Plan, Environ, Mapping[str, Any]], Awaitable[Answer]]
 
 logger = logging.getLogger("kit")
 
@@ -63,8 +65,11 @@ class Failures:
         self._answers = answers
         self._debug = debug
 
-    def __call__(self, environ: Environ, error: Exception) -> Answer:
-        """Answer for an exception; whatever happens here ends in one plain page."""
+    async def answer(self, environ: Environ, error: Exception, perform: Perform) -> Answer:
+        """Answer for an exception; whatever happens here ends in one plain page.
+
+        `perform` runs the plan of an error handler.
+        """
         if isinstance(error, HTTPException) and isinstance(error.response, Response):
             try:
                 return self._answers.response(environ, error.response)
@@ -82,7 +87,7 @@ class Failures:
         plan = self._plan(environ, error, status)
         if plan is not None:
             try:
-                answer = plan(environ, {"error": error, "status": status})
+                answer = await perform(plan, environ, {"error": error, "status": status})
                 return _own(answer, status, error, request_id)
             except Exception as failed:
                 if self._debug:

@@ -8,12 +8,13 @@ what is wrong with them, and makes those of application scope.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal, TypeVar, overload
 
 from kit.errors import ConfigError, Problem, listing, nearest
+from kit.waiting import wait
 
 F = TypeVar("F", bound=Callable[..., Any])
 Scope = Literal["app", "request"]
@@ -24,7 +25,15 @@ _UNKNOWN = (inspect.Parameter.empty, "")
 @overload
 def provider(function: F, /) -> F: ...
 @overload
-def provider(*, scope: Scope = ..., name: str = ..., typed: bool = ...) -> Callable[[F], F]: ...
+def provider(
+    *,
+    scope: Scope = ...,
+    name: str = ...,
+    typed: bool = ...,
+    inline: bool = ...,
+    blocks: bool = ...,
+    awaited: bool = ...,
+) -> Callable[[F], F]: ...
 def provider(
     function: F | None = None,
     /,
@@ -32,6 +41,9 @@ def provider(
     scope: Scope = "request",
     name: str = "",
     typed: bool = False,
+    inline: bool = False,
+    blocks: bool = False,
+    awaited: bool = False,
 ) -> F | Callable[[F], F]:
     """Mark a function as a provider of the value that is named like the function, or `name`.
 
@@ -44,12 +56,20 @@ def provider(
     It is called at start, once for each handler, with that ``annotation`` and providers of
     application scope, and returns the provider function for this handler. It raises TypeError
     for an annotation that it cannot use.
+
+    Beside coroutines a plain provider is called in a worker thread, unless it is `inline`: cheap,
+    and without anything to wait for before it returns or yields. A value that `blocks` has methods
+    that wait, and coroutine functions cannot name it, unless there is another provider of the
+    name, marked `awaited`: that is what they get instead.
     """
 
     def mark(function: F) -> F:
         function.__kit_scope__ = scope  # type: ignore[attr-defined]  # a mark
         function.__kit_name__ = name or function.__name__  # type: ignore[attr-defined]  # a mark
         function.__kit_typed__ = typed  # type: ignore[attr-defined]  # a mark
+        function.__kit_inline__ = inline  # type: ignore[attr-defined]  # a mark
+        function.__kit_blocks__ = blocks  # type: ignore[attr-defined]  # a mark
+        function.__kit_awaited__ = awaited  # type: ignore[attr-defined]  # a mark
         return function
 
     return mark if function is None else mark(function)
@@ -139,12 +159,31 @@ def is_open(parameters: Mapping[str, inspect.Parameter]) -> bool:
     return any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
 
 
+def is_async(function: Any) -> bool:
+    """Say whether a function is written with ``async def``, as a generator or not."""
+    called = called_by(function)
+    return inspect.iscoroutinefunction(called) or inspect.isasyncgenfunction(called)
+
+
+def called_by(function: Any) -> Any:
+    """Return the function that is called in the end: behind a partial, and behind an object."""
+    while isinstance(function, partial):
+        function = function.func
+    return function if inspect.isroutine(function) else type(function).__call__
+
+
+def awaited(name: str) -> str:
+    """Return the name of the provider that coroutine functions mean by `name`, if there is one."""
+    return f"await {name}"
+
+
 @dataclass(frozen=True)
 class Provider:
     """One provider: its function, what it needs, and where it was written.
 
-    With `closes` the value has a ``close`` method to be called at the end (a component). A `typed`
-    one is bound to an annotation before it is used.
+    With `closes` the value has a ``close`` method to be called at the end (a component), and one
+    that `waits` does so for something outside. A `typed` one is bound to an annotation before it
+    is used. For `inline` and `blocks` see `provider`.
     """
 
     name: str
@@ -154,17 +193,23 @@ class Provider:
     where: str
     closes: bool = False
     typed: bool = False
+    inline: bool = False
+    blocks: bool = False
+    waits: bool = False
 
     @classmethod
     def of(cls, function: Callable[..., Any]) -> Provider:
         """Describe a provider function (marked or not: unmarked ones have request scope)."""
+        name = getattr(function, "__kit_name__", getattr(function, "__name__", ""))
         return cls(
-            getattr(function, "__kit_name__", getattr(function, "__name__", "")),
+            awaited(name) if getattr(function, "__kit_awaited__", False) else name,
             function,
             getattr(function, "__kit_scope__", "request"),
             required(function),
             place(function),
             typed=getattr(function, "__kit_typed__", False),
+            inline=getattr(function, "__kit_inline__", False),
+            blocks=getattr(function, "__kit_blocks__", False),
         )
 
     @property
@@ -175,7 +220,13 @@ class Provider:
     @property
     def is_generator(self) -> bool:
         """Whether the value is yielded, and cleaned up after."""
-        return inspect.isgeneratorfunction(self.function)
+        function = self.function
+        return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
+
+    @property
+    def is_async(self) -> bool:
+        """Whether it has to be awaited."""
+        return is_async(self.function)
 
 
 class Providers:
@@ -189,7 +240,7 @@ class Providers:
         self.problems: list[Problem] = []
         self._hints = dict(hints or {})
         self._values: dict[str, Any] = {}
-        self._open: list[Generator[Any, None, None]] = []
+        self._open: list[Callable[[], Any]] = []
         self._shared: set[str] = set()
 
     def add(self, provider: Provider) -> None:
@@ -248,9 +299,34 @@ class Providers:
             self._problem(where, f"providers go in a circle: {steps}.", "Break it at one of them.")
         elif not provider.typed:  # one that is not bound is a problem already
             self._check_scope(provider, chain)
-            for need in provider.needs:
+            for need in self.needs(provider):
                 self._visit(need, provider.where, (*chain, provider), found, known)
             found[name] = provider
+
+    def needs(self, provider: Provider) -> tuple[str, ...]:
+        """Return the names of the providers behind the parameters of a provider."""
+        return self.meant(provider.needs, provider.is_async, provider.name)
+
+    def meant(self, names: tuple[str, ...], is_async: bool, own: str = "") -> tuple[str, ...]:
+        """Return the names of the providers that a function means by the names it has for them."""
+        if not is_async:
+            return names
+        return tuple(
+            awaited(name) if awaited(name) in self.all and awaited(name) != own else name
+            for name in names
+        )
+
+    def waiting(self, names: Iterable[str]) -> set[str]:
+        """Return the components behind `names` that wait for something outside."""
+        found: set[str] = set()
+        names, seen = list(names), set[str]()
+        while names:
+            one = self.all.get(name := names.pop())
+            if one is not None and name not in seen:
+                seen.add(name)
+                names += self.needs(one)
+                found |= {name} if one.waits else set()
+        return found
 
     def _check_scope(self, provider: Provider, chain: tuple[Provider, ...]) -> None:
         if chain and chain[-1].scope == "app" and provider.scope == "request":
@@ -313,7 +389,7 @@ class Providers:
     def _bound(self, typed: Provider, annotation: Any) -> Provider:
         values = [annotation if n == "annotation" else self.value(n) for n in typed.needs]
         one = Provider.of(typed.call(*values))
-        return replace(one, name=typed.name, where=typed.where, typed=False)
+        return replace(one, name=typed.name, where=typed.where, typed=False, inline=typed.inline)
 
     @staticmethod
     def _how_to_annotate(name: str) -> str:
@@ -332,12 +408,15 @@ class Providers:
         """Return the value of a provider of application scope, made when first asked for."""
         if name not in self._values:
             provider = self.all[name]
-            value = provider.call(*[self.value(need) for need in provider.needs])
+            value = provider.call(*[self.value(need) for need in self.needs(provider)])
             if provider.is_generator:
-                self._open.append(value)
-                value = next(value, _NOTHING)
+                go_on = _anext if provider.is_async else next
+                self._open.append(partial(go_on, value, None))
+                value = go_on(value, _NOTHING)
                 if value is _NOTHING:
                     raise RuntimeError("it ended without a yield")
+            elif provider.is_async:
+                value = wait(value)
             self._values[name] = value
         return self._values[name]
 
@@ -362,7 +441,8 @@ class Providers:
         It shares the values that are made already, except those in `anew` and what needs them.
         """
         copy = Providers(self._hints)
-        copy.all = {name: one for name, one in self.all.items() if name not in values}
+        hidden = {*values, *map(awaited, values)}
+        copy.all = {name: one for name, one in self.all.items() if name not in hidden}
         for name, value in values.items():
             copy.constant(name, value, "override")
         changed = {*values, *anew}
@@ -381,7 +461,7 @@ class Providers:
 
         All are finished, whatever one of them raises; the first exception is raised at the end.
         """
-        ends: list[Callable[[], Any]] = [partial(next, one, None) for one in reversed(self._open)]
+        ends = self._open[::-1]
         for name, value in reversed(list(self._values.items())):
             if self.all[name].closes and name not in self._shared:
                 ends.append(value.close)
@@ -395,3 +475,12 @@ class Providers:
                 errors.append(error)
         if errors:
             raise errors[0]
+
+
+def _anext(generator: AsyncGenerator[Any, None], default: Any) -> Any:
+    """Return what an asynchronous generator yields next."""
+
+    async def first() -> Any:
+        return await anext(generator, default)
+
+    return wait(first())

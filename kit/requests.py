@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import AsyncIterator
 from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
@@ -17,6 +18,7 @@ from werkzeug.exceptions import (
 from werkzeug.wrappers import Request as WerkzeugRequest
 
 from kit import jsons
+from kit.clients import Client
 from kit.multipart import (
     LONGEST_NAME,
     check_name,
@@ -25,6 +27,7 @@ from kit.multipart import (
     text_limit,
     too_much,
 )
+from kit.waiting import in_thread
 
 if TYPE_CHECKING:
     from kit.assembly import Limits
@@ -33,6 +36,7 @@ FILES = "kit.files"
 """The key of the environ under which the gateway finds the files of a form, to close them."""
 
 _CHUNK = 1 << 20
+_FORMS = {"application/x-www-form-urlencoded", "multipart/form-data"}
 _NO_FILES: ImmutableMultiDict[str, FileStorage] = ImmutableMultiDict()
 _MOST_DIGITS = 18  # of a Content-Length: all of it fits in 64 bits
 
@@ -82,6 +86,41 @@ class Request(WerkzeugRequest):
         self._load_form_data()
         form: MultiDict[str, str] = self.__dict__["form"]
         return form
+
+    async def load(self) -> Request:
+        """Read the whole body, so that `body`, `form`, `files` and `json` are there.
+
+        Coroutine functions await this first; plain ones need not. Raises as those do.
+        """
+        source = self.environ.get("wsgi.input")
+        if isinstance(source, Client) and not source.more:
+            source.loaded = True
+            self._load()
+        else:
+            await in_thread(self._load)
+        return self
+
+    def _load(self) -> None:
+        kind = self.environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
+        _ = self.form if kind in _FORMS else self.body
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """Read the body as it comes in, to be read once: it is not kept in memory.
+
+        Raises 413 beyond the limit, and 400 where the client broke off.
+        """
+        body = _Body(self.environ, self.limits)
+        source = self.environ.get("wsgi.input")
+        while True:
+            if isinstance(source, Client):
+                await source.fill()
+                source.loaded = True
+                piece = body.next(_CHUNK)
+            else:
+                piece = await in_thread(body.next, _CHUNK)
+            if not piece:
+                return
+            yield piece
 
     def _load_form_data(self) -> None:
         if "form" in self.__dict__:

@@ -17,6 +17,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 Guard = Callable[..., Any]
 
+SOCKET = "(WEBSOCKET)"
+"""The method, in routes and environs, of a WebSocket: none that a request can have."""
+
 
 @dataclass(frozen=True)
 class Route:
@@ -24,7 +27,7 @@ class Route:
 
     `guards` are called before the handler. With `csrf` unsafe methods are checked for forgery.
     `limits` stand over those of the configuration. `again` is the handler that shows the page anew
-    for input that is not valid.
+    for input that is not valid. An `inline` handler is cheap, and may run on an event loop.
     """
 
     pattern: str | Native
@@ -36,6 +39,7 @@ class Route:
     csrf: bool = True
     limits: Mapping[str, int | str] | None = None
     again: Callable[..., Any] | None = None
+    inline: bool = False
 
     @property
     def text(self) -> str:
@@ -50,7 +54,8 @@ class RouteOptions(TypedDict, total=False):
     path values like a handler, are called before it, and raise to refuse. With ``csrf=False`` the
     route takes unsafe requests from other sites too. `limits` are those of ``[limits]`` for this
     route alone: ``{"body": "10 MiB"}``. `again` is the handler that answers, with the same
-    ``form`` and 422, where this one found its form invalid.
+    ``form`` and 422, where this one found its form invalid. A plain function that is `inline`
+    waits for nothing, and is called on the event loop where there is one, not in a worker thread.
     """
 
     name: str
@@ -58,6 +63,7 @@ class RouteOptions(TypedDict, total=False):
     csrf: bool
     limits: Mapping[str, int | str]
     again: Callable[..., Any]
+    inline: bool
 
 
 class Routes:
@@ -105,6 +111,7 @@ class Routes:
                 options.get("csrf", True),
                 options.get("limits"),
                 options.get("again"),
+                options.get("inline", False),
             )
             self.routes.append(self._within(route))
             return handler
@@ -138,6 +145,14 @@ class Routes:
     def delete(self, pattern: str | Native, **options: Unpack[RouteOptions]) -> Callable[[F], F]:
         """Declare a handler for DELETE."""
         return self.route(pattern, ("DELETE",), **options)
+
+    def websocket(self, pattern: str | Native, **options: Unpack[RouteOptions]) -> Callable[[F], F]:
+        """Declare a coroutine function that talks over a WebSocket; it names ``socket``.
+
+        See `kit.sockets.Socket`. Only pages of this site, and trusted ones, may open it, unless
+        ``csrf=False``.
+        """
+        return self.route(pattern, (SOCKET,), **options)
 
     def static(
         self,
@@ -181,7 +196,10 @@ def _check_options(options: Mapping[str, Any], where: str) -> None:
         for name in options
         if name not in known
     ]
-    if not isinstance(options.get("csrf", True), bool):
-        problems.append(Problem(where, f"csrf={options['csrf']!r}: it is True or False."))
+    problems += [
+        Problem(where, f"{name}={options.get(name)!r}: it is True or False.")
+        for name in ("csrf", "inline")
+        if not isinstance(options.get(name, True), bool)
+    ]
     if problems:
         raise ConfigError(problems)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from importlib.metadata import EntryPoint
@@ -17,10 +18,12 @@ from kit.compression import compressing
 from kit.dispatch import Dispatch, Frame
 from kit.errors import ConfigError, Problem, listing, nearest
 from kit.failures import Failures
-from kit.gateway import WSGI, After, Before, make_wsgi
-from kit.plans import VALUES, compile_plan
+from kit.gateways import WSGI, After, Before, Gateway
+from kit.gateways.asgi import ASGI, SOCKETS, make_asgi
+from kit.gateways.wsgi import make_wsgi
+from kit.plans import VALUES, Plan, compile_plan
 from kit.plugins import installed, load_entry
-from kit.providers import Provider, Providers, parameters, place, required
+from kit.providers import Provider, Providers, parameters, place, provider, required
 from kit.requests import Request
 from kit.security import logs
 from kit.security.cors import Cors
@@ -39,6 +42,9 @@ from kit.slots.formats import Data, Negotiator
 
 if TYPE_CHECKING:
     from kit.app import App
+    from kit.sockets import Socket
+
+logger = logging.getLogger("kit")
 
 
 class Wiring:
@@ -50,6 +56,7 @@ class Wiring:
     def __init__(self, app: App, providers: Providers | None = None) -> None:
         logs.protect(logs.secrets_in(value.value for value in app.stack.values))
         self.app = app
+        self.planned: dict[tuple[Callable[..., Any], frozenset[str]], Plan] = {}
         self.providers = providers or Providers(_hints(app.stack))
         try:
             if providers is None:
@@ -82,6 +89,7 @@ class Wiring:
         def same_origin(environ: Environ) -> None:
             origin_check(environ, trusted)
 
+        same_origin.__kit_inline__ = True  # type: ignore[attr-defined]  # a mark
         negotiator: Negotiator = self.providers.value("negotiator")
         suffixes = self.providers.value("formats_options").suffix
         return Frame(
@@ -116,7 +124,7 @@ class Wiring:
         tokens = (
             (csrf_token, csrf_field) if "sessions" in stack.fillings else (_no_token, _no_field)
         )
-        for function in (_request, _response_headers, csp_nonce, *tokens):
+        for function in (_request, _response_headers, _socket, csp_nonce, *tokens):
             providers.add(Provider.of(function))
         for name in ("environ", VALUES):
             providers.add(Provider(name, dict, "request", (), "the kernel"))
@@ -132,10 +140,10 @@ class Wiring:
         for _, functions in stack.plugins.each("kit_providers"):
             for function in functions:
                 providers.add(Provider.of(function))
-        for provider in app.own_providers:
-            providers.add(provider)
+        for one in app.own_providers:
+            providers.add(one)
         self._make_components(stack, providers)
-        made = {provider for f in stack.fillings.values() for provider in f.slot.providers}
+        made = {function for f in stack.fillings.values() for function in f.slot.providers}
         own = [one for one in providers.all.values() if one.function in made]
         for one in own:
             if one.scope == "app":
@@ -181,16 +189,26 @@ class Wiring:
         if providers.problems:
             raise ConfigError(providers.problems)
 
-    def wsgi(self) -> WSGI:
-        """Make the WSGI callable; the request hooks are in it only where somebody has them."""
+    def gateways(self) -> tuple[WSGI, ASGI]:
+        """Make the callables for servers of both kinds."""
+        gateway = self.gateway()
+        return make_wsgi(gateway), make_asgi(gateway)
+
+    def gateway(self) -> Gateway:
+        """Say what is done with a request; the request hooks are in it where somebody has them."""
         plugins = self.app.stack.plugins
         watched = any(
             plugins.implemented(hook) for hook in ("kit_request_started", "kit_request_finished")
         )
-        failures = Failures(self.errors, self.frame.answers, debug=self.app.debug)
-        events = _Events(plugins.hook) if watched else None
-        steps = (self._before(), self._after(), self._over_https())
-        return make_wsgi(self.dispatch, failures, events, *steps)
+        return Gateway(
+            self.dispatch,
+            Failures(self.errors, self.frame.answers, debug=self.app.debug),
+            self.frame.limits,
+            _Events(plugins.hook) if watched else None,
+            before=self._before(),
+            after=self._after(),
+            over_https=self._over_https(),
+        )
 
     def _before(self) -> list[Before]:
         """Return what looks at each request first, and may refuse it."""
@@ -244,21 +262,34 @@ class _Events:
         self._hook.kit_request_started(environ=environ)
 
     def finished(self, environ: Environ, status: int) -> None:
-        self._hook.kit_request_finished(environ=environ, status=status)
+        try:
+            self._hook.kit_request_finished(environ=environ, status=status)
+        except Exception:  # what was asked for is done: too late for another answer
+            logger.exception("a plug-in failed in kit_request_finished")
 
 
+@provider(name="request", inline=True)
 def _request(environ: Environ, limits: Limits) -> Request:
     return Request(environ, limits)
 
 
+@provider(name="response_headers", inline=True)
 def _response_headers() -> Headers:
     return Headers()
 
 
+@provider(name="socket", inline=True)
+def _socket(environ: Environ) -> Socket:
+    socket: Socket = environ[SOCKETS]
+    return socket
+
+
+@provider(name="csrf_token", inline=True)
 def _no_token() -> str:
     return ""
 
 
+@provider(name="csrf_field", inline=True)
 def _no_field() -> Markup:
     return Markup()
 
@@ -273,23 +304,27 @@ def _adding(make: Callable[[Environ], Iterable[Header]]) -> After:
     return add
 
 
-_no_token.__kit_name__ = "csrf_token"  # type: ignore[attr-defined]  # a mark
-_no_field.__kit_name__ = "csrf_field"  # type: ignore[attr-defined]  # a mark
-_request.__kit_name__ = "request"  # type: ignore[attr-defined]  # a mark
-_response_headers.__kit_name__ = "response_headers"  # type: ignore[attr-defined]  # a mark
-
-
 def _component(filling: Filling) -> Provider:
     factory = filling.factory
     names = [name for name in required(factory) if name != "options"]
     takes_options = "options" in parameters(factory)
 
+    plain = filling.slot.plain
+
     def make(*values: Any) -> Any:
         given = dict(zip(names, values, strict=True))
-        return factory(options=filling.options, **given) if takes_options else factory(**given)
+        made = factory(options=filling.options, **given) if takes_options else factory(**given)
+        return plain(made) if plain else made
 
-    closes = hasattr(factory, "close")
-    return Provider(filling.key, make, "app", tuple(names), place(factory), closes)
+    return Provider(
+        filling.key,
+        make,
+        "app",
+        tuple(names),
+        place(factory),
+        closes=hasattr(factory, "close"),
+        waits=filling.slot.waits,
+    )
 
 
 def _components(slot: Slot, fillings: list[Filling]) -> Provider:

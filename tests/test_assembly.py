@@ -147,12 +147,12 @@ def test_something_else_in_the_place_of_a_table_is_an_error(problems, text, foun
         (
             "[app]\ndebugg = true\n",
             "kit.toml:2: [app] debugg: unknown key. Did you mean 'debug'?\n"
-            "    Allowed: debug, import, plugins, secret_key, secret_key_fallbacks.",
+            "    Allowed: debug, import, plugins, secret_key, secret_key_fallbacks, threads.",
         ),
         (
             "[limits]\nbdy = 1\n",
             "kit.toml:2: [limits] bdy: unknown key. Did you mean 'body'?\n"
-            "    Allowed: body, field, fields, files, part_headers, query.",
+            "    Allowed: body, field, fields, files, message, part_headers, query.",
         ),
         (
             '[templating]\nuse = "mako"\nfoldr = "x"\nfolder = "."\n',

@@ -24,7 +24,7 @@ ON = ResponsesOptions(compress=True)
 def answer(body=(TEXT,), *headers, line="200 OK", method="GET", accept="gzip", options=ON, **asked):
     """Compress an answer; return line, headers as a dict, and the body."""
     environ = EnvironBuilder(method=method).get_environ() | {"HTTP_ACCEPT_ENCODING": accept}
-    body = list(body) if isinstance(body, tuple) else body
+    body = Stream(body) if isinstance(body, Iterator) else list(body)
     given = list(headers) or [HTML]
     line, made, body = compressing(options)(environ | asked, line, given, body)
     assert len({name.lower() for name, _ in made}) == len(made)
@@ -216,6 +216,7 @@ def test_no_chunk_of_a_stream_waits_for_the_next():
     chunks = iter(body)
     assert source.taken == 0
     assert (unpack(next(chunks)), source.taken) == (b"one", 1)
+    assert (unpack(next(chunks)), source.taken) == (b"", 2)
     assert (unpack(next(chunks)), source.taken) == (b"two", 3)
     assert (unpack(next(chunks)), source.taken) == (b"three", 4)
     assert unpack(next(chunks)) == b""

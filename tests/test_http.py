@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from dataclasses import dataclass
@@ -988,15 +989,15 @@ def test_a_content_length_that_is_no_number_is_400(length):
     assert status == "400 Bad Request"
 
 
-def test_a_coroutine_function_is_refused_at_start():
+def test_a_coroutine_function_is_awaited():
     app = App()
 
     @app.get("/")
     async def index():
-        return ""
+        await asyncio.sleep(0)
+        return "later"
 
-    with pytest.raises(ConfigError, match="'index' is a coroutine function"):
-        app.check()
+    assert Client(app).get("/").text == "later"
 
 
 def test_decorators_without_their_arguments_are_refused():

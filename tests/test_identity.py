@@ -702,6 +702,6 @@ def test_a_user_is_never_shown_as_data(caplog):
     app.provider(scope="app", name="users")(lambda: Users(User))
     app.get("/")(lambda: {"users": [User(email="ada@example.org", password="hash")]})
     app.check()
-    plan = app._wiring.dispatch.static["/"].plans["GET"]
+    plan = app._wiring.dispatch.static["/"].plans["GET"].answer
     with pytest.raises(TypeError, match="User is not shown as data"):
         plan({"REQUEST_METHOD": "GET"}, {})

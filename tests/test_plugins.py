@@ -223,12 +223,10 @@ def test_a_finishing_hook_that_fails_does_not_take_the_answer_away(caplog):
     assert "kit_request_finished" in caplog.text
 
 
-def test_without_request_hooks_nothing_is_around_the_requests():
+def test_without_request_hooks_nothing_is_called_for_them():
     quiet, watched = App(), App(plugins={"p": Watching()})
-    quiet.start()
-    watched.start()
-    assert quiet._wsgi.__name__ == "wsgi"
-    assert watched._wsgi.__name__ == "watched"
+    assert quiet._wiring.gateway().events is None
+    assert watched._wiring.gateway().events is not None
 
 
 @pytest.fixture

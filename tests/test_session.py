@@ -15,7 +15,8 @@ from kit.contracts.sessions import Browser, Clock
 from kit.errors import Conflict, Unavailable
 from kit.options import Duration
 from kit.slots.sessions import SessionKeeper, SessionsOptions, session
-from kit.slots.sessions.lifecycle import Session, dump, parse
+from kit.slots.sessions.lifecycle import Session, dump
+from kit.tagged import loads
 
 
 @pytest.fixture
@@ -86,7 +87,7 @@ def test_equal_sets_give_equal_bytes() -> None:
     "value", [{}, {"$date": 1, "$": 2}, [{"$dict": []}], {"$no": (1, {"": 2})}]
 )
 def test_a_dict_that_looks_like_a_tag_stays_a_dict(value: object) -> None:
-    assert repr(parse(dump("a", value))) == repr(value)
+    assert repr(loads(dump("a", value))) == repr(value)
 
 
 def test_an_unfit_value_is_named_with_its_key_and_type() -> None:
@@ -102,7 +103,7 @@ def test_nesting_has_a_limit_that_reading_can_reach() -> None:
     value: Any = "deep"
     for _ in range(64):
         value = [value]
-    assert parse(dump("a", value)) == value
+    assert loads(dump("a", value)) == value
     with pytest.raises(TypeError, match="nested more than 64 levels deep"):
         dump("a", [value])
 

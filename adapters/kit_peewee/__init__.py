@@ -1,4 +1,4 @@
-"""Peewee for Framekit: the component ``peewee`` of the slot persistence."""
+"""Peewee for Framekit: the components ``peewee`` and ``peewee_async``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from kit.plugins import hookimpl
 
 @hookimpl
 def kit_components() -> list[Component]:
-    """Declare the component; Peewee is imported when it is chosen."""
+    """Declare the components; Peewee is imported when one is chosen."""
     return [
         Component(
             slot="persistence",
@@ -16,5 +16,12 @@ def kit_components() -> list[Component]:
             factory="kit_peewee.persistence:PeeweePersistence",
             library="peewee",
             install="framekit[peewee]",
-        )
+        ),
+        Component(
+            slot="persistence",
+            name="peewee_async",
+            factory="kit_peewee.async_persistence:AsyncPeeweePersistence",
+            library="peewee",
+            install="framekit[peewee-async]",
+        ),
     ]

@@ -14,7 +14,7 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import peewee
 from playhouse import pool
@@ -110,13 +110,16 @@ class PeeweeUnit(sql.SQLUnit):
 class PeeweePersistence:
     """Records, and plain Peewee models, in a database; the native handle is that Database."""
 
+    one_thread: ClassVar[str] = "Peewee keeps the connection of a unit of work by thread"
+    lacks: ClassVar[dict[str, str]] = {"coroutines": one_thread}
+
     def __init__(self, options: PeeweeOptions) -> None:
         self._database = database(options.url)
         self._database.load()
         self._pool_size = options.pool_size
         self._here = threading.local()
         self._native = _pool(options, self._database)
-        self._models = [model for name in options.models for model in _models(name)]
+        self._models = [model for name in options.models for model in models(name)]
         self._native.bind(self._models)
         native = weakref.ref(self._native)
         os.register_at_fork(after_in_child=lambda: _forget(native()))
@@ -190,7 +193,7 @@ def _pool(options: PeeweeOptions, database: Database) -> Any:
     )
 
 
-def _models(module: str) -> Iterator[type[peewee.Model]]:
+def models(module: str) -> Iterator[type[peewee.Model]]:
     """Yield the models that are defined in a module."""
     for value in vars(importlib.import_module(module)).values():
         is_model = inspect.isclass(value) and issubclass(value, peewee.Model)

@@ -1,4 +1,4 @@
-"""SQLAlchemy for Framekit: the component ``sqlalchemy`` of the slot persistence."""
+"""SQLAlchemy for Framekit: the components ``sqlalchemy`` and ``sqlalchemy_async``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from kit.plugins import hookimpl
 
 @hookimpl
 def kit_components() -> list[Component]:
-    """Declare the component; SQLAlchemy is imported when it is chosen."""
+    """Declare the components; SQLAlchemy is imported when one is chosen."""
     return [
         Component(
             slot="persistence",
@@ -16,5 +16,12 @@ def kit_components() -> list[Component]:
             factory="kit_sqlalchemy.persistence:SQLAlchemyPersistence",
             library="sqlalchemy",
             install="framekit[sqlalchemy]",
-        )
+        ),
+        Component(
+            slot="persistence",
+            name="sqlalchemy_async",
+            factory="kit_sqlalchemy.async_persistence:AsyncSQLAlchemyPersistence",
+            library="sqlalchemy",
+            install="framekit[sqlalchemy-async]",
+        ),
     ]

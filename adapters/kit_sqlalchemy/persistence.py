@@ -69,7 +69,6 @@ class SQLAlchemyUnit(sql.SQLUnit):
         if self._session is None:
             self.connection.begin()
             self._session = Session(self.connection, join_transaction_mode="rollback_only")
-            event.listen(self._session, "after_commit", self._begin_again)
             event.listen(self._session, "after_soft_rollback", self._rolled_back)
         return self._session
 
@@ -82,11 +81,9 @@ class SQLAlchemyUnit(sql.SQLUnit):
         if transaction.nested:
             return  # a savepoint, after which the unit goes on
         self._failed = self._changed  # what the store had changed is undone
-        self._begin_again(session)
-
-    def _begin_again(self, session: Session) -> None:
         if not self.connection.in_transaction() and not self.broken:
             self._cursor.execute(self._database.begin)
+            self.connection.begin()  # so that the next commit, too, only flushes
 
     def end(self) -> None:
         """Flush the Session and commit."""
@@ -115,7 +112,7 @@ class SQLAlchemyPersistence:
         self._database.load()
         self._pool_size = options.pool_size
         self._engine = _engine(options, self._database)
-        self._metadata = _metadata(options.models)
+        self._metadata = metadata(options.models)
         engine = weakref.ref(self._engine)
         os.register_at_fork(after_in_child=lambda: _forget(engine()))
 
@@ -188,7 +185,8 @@ def _engine(options: SQLAlchemyOptions, database: Database) -> Engine:
     return engine
 
 
-def _metadata(models: str) -> MetaData:
+def metadata(models: str) -> MetaData:
+    """Return the MetaData that the option `models` names, an empty one without it."""
     if not models:
         return MetaData()
     found = pkgutil.resolve_name(models)

@@ -12,6 +12,7 @@ FACTORIES = {
     "mail.console": "kit_stdlib.mail:ConsoleMail",
     "mail.file": "kit_stdlib.mail:FileMail",
     "mail.smtp": "kit_stdlib.mail:SmtpMail",
+    "channels.memory": "kit_stdlib.channels:MemoryChannels",
     "identity.session": "kit_stdlib.identity:SessionIdentity",
     "identity.basic": "kit_stdlib.identity:BasicIdentity",
     "identity.api_key": "kit_stdlib.identity:ApiKeyIdentity",
@@ -21,6 +22,6 @@ FACTORIES = {
 
 @hookimpl
 def kit_components() -> list[Component]:
-    """Declare the components of the slots formats, passwords, mail and identity."""
+    """Declare the components of the slots formats, passwords, mail, channels and identity."""
     named = [(name.partition("."), factory) for name, factory in FACTORIES.items()]
     return [Component(slot=slot, name=name, factory=factory) for (slot, _, name), factory in named]

@@ -1,4 +1,4 @@
-"""The combinations that `kit matrix` tries: which components and values, by slot and key."""
+"""The combinations that `kit matrix` tries: which components, values and gateways."""
 
 from __future__ import annotations
 
@@ -16,20 +16,23 @@ from kit.components import Component
 from kit.config import Config
 from kit.errors import ConfigError, Problem, listing, nearest
 from kit.options import DatabaseURL
+from kit.testing.browsers import GATEWAY, GATEWAYS, URL
 
 Axes = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True)
 class Combination:
-    """One component for each slot, and further values by key (``persistence.url``)."""
+    """One component for each slot, further values by key (``persistence.url``), and a gateway."""
 
     components: dict[str, str]
     values: dict[str, str]
+    gateway: str = GATEWAYS[0]
 
     def labels(self) -> dict[str, str]:
         """Return what to call it, column by column; passwords are hidden."""
-        return {**self.components, **{k: DatabaseURL(v).shown() for k, v in self.values.items()}}
+        values = {key: DatabaseURL(value).shown() for key, value in self.values.items()}
+        return {**self.components, "gateway": self.gateway, **values}
 
     def environment(self, config: Config, scratch: Path) -> dict[str, str]:
         """Return the variables that choose it; SQLite files are put into the folder `scratch`."""
@@ -37,11 +40,12 @@ class Combination:
         if config.get("app", "secret_key") is None:  # some component may need one
             chosen["app.secret_key"] = secrets.token_urlsafe(32)
         files = {".".join(keys): _resolved(s.value) for keys, s in config.settings.items()}
-        return {
+        found = {
             variable(key): _scratched(value, scratch)
             for key, value in (files | chosen).items()
             if key in chosen or value.startswith("sqlite:///")
         }
+        return {**found, GATEWAY: self.gateway, URL: ""}
 
     def database(self, config: Config) -> str:
         """Return the URL of the database server that its tests share with others, or nothing."""
@@ -126,21 +130,27 @@ def variations(found: Catalogue, texts: Sequence[str]) -> dict[str, list[str]]:
 
 
 def combinations(
-    found: Catalogue, chosen: Mapping[str, Sequence[Component]], varied: Axes, *, all: bool = False
+    found: Catalogue,
+    chosen: Mapping[str, Sequence[Component]],
+    varied: Axes,
+    gateways: Sequence[str] = GATEWAYS,
+    *,
+    all: bool = False,
 ) -> list[Combination]:
-    """Return combinations of the installed components and the values of options.
+    """Return combinations of the installed components, the gateways and the values of options.
 
     Without `all` there are just so many that every two components of different slots meet in one
-    of them. A value of a component's own option is varied only where that component is in use.
+    of them, and every component meets every gateway. A value of a component's own option is varied
+    only where that component is in use.
     """
     there = [[one.name for one in chosen[slot] if one.version() is not None] for slot in chosen]
     tried = []
-    for names in product(*there) if all else pairs(there):
+    for *names, gateway in product(*there, gateways) if all else pairs([*there, gateways]):
         components = dict(zip(chosen, names, strict=True))
         in_use = {slot: names[0] for slot, names in found.in_use.items()} | components
         keys = [key for key in varied if _applies(key, in_use)]
         for values in product(*(varied[key] for key in keys)):
-            tried.append(Combination(components, dict(zip(keys, values, strict=True))))
+            tried.append(Combination(components, dict(zip(keys, values, strict=True)), gateway))
     return tried
 
 
@@ -160,7 +170,7 @@ def pairs(axes: Sequence[Sequence[str]]) -> Iterator[tuple[str, ...]]:
         for b in axes[j]
     }
     while left:
-        first = min(left, key=lambda pair: [axes[i].index(value) for i, value in pair])
+        first = min(left, key=lambda pair: ([axes[i].index(value) for i, value in pair], pair))
         row: dict[int, str] = dict(first)
         for number in numbers:
             if number not in row:

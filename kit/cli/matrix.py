@@ -27,6 +27,7 @@ from kit.cli.testruns import Result, run_tests
 from kit.components import Component
 from kit.config import Config
 from kit.errors import ConfigError, Problem
+from kit.testing.browsers import GATEWAYS
 
 
 @click.command("matrix")
@@ -42,6 +43,15 @@ from kit.errors import ConfigError, Problem
     multiple=True,
     metavar="KEY=VALUE,VALUE",
     help="Try values of an option, such as persistence.url; repeatable.",
+)
+@click.option(
+    "--gateway",
+    "gateways",
+    multiple=True,
+    default=GATEWAYS,
+    type=click.Choice(GATEWAYS),
+    show_default="both",
+    help="Send the requests of the tests through this gateway only; repeatable.",
 )
 @click.option(
     "--jobs",
@@ -63,6 +73,7 @@ def command(
     project: Project,
     slots: tuple[str, ...],
     vary: tuple[str, ...],
+    gateways: tuple[str, ...],
     jobs: int,
     everything: bool,
     as_json: bool,
@@ -71,10 +82,11 @@ def command(
     """Run the application's tests on combinations of components.
 
     The slots that kit.toml fills are tried with every component that is installed, in as many
-    combinations as bring every two of them together once. Options of a
-    component (sessions.beaker.backend) are varied where that component is in use. Arguments after
-    -- go to pytest. Each combination gets SQLite files of its own, and those that share a database
-    server run one after another. The exit code is 1 if anything failed.
+    combinations as bring every two of them together once. The client of kit.testing sends its
+    requests through WSGI in some and through ASGI in the others, as KIT_GATEWAY says. Options of
+    a component (sessions.beaker.backend) are varied where that component is in use. Arguments
+    after -- go to pytest. Each combination gets SQLite files of its own, and those that share a
+    database server run one after another. The exit code is 1 if anything failed.
 
     \b
     Example:
@@ -86,7 +98,7 @@ def command(
     if found.problems:
         print_problems(ConfigError(found.problems))
     chosen = axes(found, slots)
-    tried = combinations(found, chosen, variations(found, vary), all=everything)
+    tried = combinations(found, chosen, variations(found, vary), gateways, all=everything)
     missing = [one for some in chosen.values() for one in some if one.version() is None]
     begun = time.monotonic()
     results = _with_progress(_run(tried, project.config, jobs, pytest_arguments), len(tried))
@@ -184,10 +196,10 @@ def _json(results: Sequence[Result], missing: Sequence[Component], seconds: floa
 
 def _entry(result: Result) -> dict[str, Any]:
     labels = result.combination.labels()
-    components = result.combination.components
     return {
-        "components": components,
-        "values": {key: value for key, value in labels.items() if key not in components},
+        "components": result.combination.components,
+        "gateway": result.combination.gateway,
+        "values": {key: labels[key] for key in result.combination.values},
         "ok": result.ok,
         "passed": result.passed,
         "failed": result.failed,

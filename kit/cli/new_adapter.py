@@ -15,12 +15,14 @@ from kit.errors import ConfigError, Problem, listing, nearest
 
 SCAFFOLDS = Path(kit.__file__).parent / "scaffold" / "adapter"
 MODELS = {
+    "channels": "kit_stdlib.channels",
     "formats": "kit_stdlib.formats",
     "identity": "kit_stdlib.identity",
     "mail": "kit_stdlib.mail",
     "passwords": "kit_stdlib.passwords",
     "persistence": "kit_peewee.persistence",
     "rates": "kit_limits.rates",
+    "serving": "kit_hypercorn.serving",
     "tokens": "kit_itsdangerous.tokens",
     "validation": "kit_msgspec.validation",
 }

@@ -21,7 +21,7 @@ from kit.cli.project import Project
 from kit.cli.reloading import SOCKET, supervise
 from kit.cli.secret_files import make_secret_file
 from kit.errors import ConfigError, Problem
-from kit.gateway import WSGI
+from kit.gateways import WSGI
 
 
 @click.command("run")

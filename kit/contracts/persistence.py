@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time as clock
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
@@ -21,8 +22,11 @@ import pytest
 from kit.contracts import Contract, clause
 from kit.errors import Conflict, KitError, RecordNotFound, Unavailable
 from kit.slots.persistence import Persistence, unit_of_work
+from kit.slots.persistence.async_store import AsyncStore, runner
 from kit.slots.persistence.portable import Statements, Store
 from kit.slots.persistence.records import Digits, Index, References, Unique, tables
+from kit.slots.persistence.units import UnitOfWork
+from kit.waiting import wait
 
 T = TypeVar("T")
 Work = Callable[[], AbstractContextManager[Store]]
@@ -197,23 +201,28 @@ class PersistenceContract(Contract):
         "references": "the database keeps references intact",
         "savepoints": "a part of a unit of work can be undone",
         "fork": "a process that has used the component can fork",
+        "coroutines": "coroutines can use a unit of work, which goes from thread to thread for it",
     }
 
     @pytest.fixture
-    def work(self, component: Persistence) -> Iterator[Work]:
-        """A function that opens a unit of work on empty tables and gives a store on it."""
+    def statements(self, component: Persistence) -> Iterator[Statements]:
+        """The statements of the contract's records, whose tables are there and empty."""
         known = tables(RECORDS)
         component.drop(list(known.values()))
         component.create(list(known.values()))
-        statements = Statements(component, known)
+        yield Statements(component, known)
+        component.drop(list(known.values()))
+
+    @pytest.fixture
+    def work(self, component: Persistence, statements: Statements) -> Work:
+        """A function that opens a unit of work and gives a store on it."""
 
         @contextmanager
         def open_store() -> Iterator[Store]:
             with contextmanager(unit_of_work)(component) as unit:
                 yield Store(unit, statements)
 
-        yield open_store
-        component.drop(list(known.values()))
+        return open_store
 
     @pytest.fixture
     def people(self, work: Work) -> dict[str, Person]:
@@ -669,3 +678,79 @@ class PersistenceContract(Contract):
         _, status = os.waitpid(child, 0)
         assert os.waitstatus_to_exitcode(status) == 0
         assert _count(work) == 1
+
+    @clause("P33", needs="coroutines")
+    def test_the_async_store(self, component: Persistence, work: Work) -> None:
+        """Coroutines do with the async store what plain code does, in the same unit of work."""
+
+        async def use(store: AsyncStore) -> list[Person]:
+            ann = await store.first(Person, name="Ann")
+            bob, eve = await store.add(Person("Bob", 1)), await store.add(Person("Eve"))
+            assert ann
+            await store.save(replace(ann, age=1), replace(eve, age=1))
+            assert await store.get(Person, eve.id or 0, lock=True) == replace(eve, age=1)
+            await store.delete(bob)
+            await store.delete(Person, eve.id or 0)
+            with pytest.raises(RecordNotFound):
+                await store.get(Person, eve.id or 0)
+            assert await store.count(Person, age=1) == 1
+            return await store.find(Person, order_by="-id", limit=1)
+
+        with work() as store:
+            ann = store.add(Person("Ann"))
+            found = wait(use(AsyncStore(store, runner(component))))
+            assert found == store.find(Person) == [replace(ann, age=1)]
+
+    @clause("P34", needs="coroutines")
+    def test_coroutines_that_are_cancelled(
+        self, component: Persistence, statements: Statements, work: Work
+    ) -> None:
+        """A coroutine that is cancelled, wherever that is, leaves no half and no connection."""
+        run = runner(component)
+
+        async def add_two(cancelled: int) -> None:
+            steps = iter(range(3))
+
+            async def step(function: Callable[..., Any], *arguments: Any) -> Any:
+                task = asyncio.current_task()
+                if next(steps) == cancelled and task:
+                    task.cancel()  # which the first thing that waits comes upon
+                return await run(function, *arguments)
+
+            unit = UnitOfWork(component)
+            store = AsyncStore(Store(unit, statements), step)
+            try:
+                await store.add(Person("Ann"))
+                await store.add(Person("Bob"))
+                await step(unit.commit)
+            finally:
+                await run(unit.close)
+
+        async def cancel() -> None:
+            for cancelled in (0, 0, 0, 1, 1, 1, 2):  # three connections are all there are
+                with suppress(asyncio.CancelledError, Conflict):
+                    await asyncio.create_task(add_two(cancelled))
+
+        wait(cancel())
+        assert _count(work) in (0, 2)
+
+    @clause("P35", needs="coroutines")
+    def test_savepoints_of_coroutines(self, component: Persistence, work: Work) -> None:
+        """``async with store.savepoint()`` undoes what happened in it if an error leaves it."""
+
+        async def fail(store: AsyncStore) -> None:
+            async with store.savepoint():
+                await store.add(Person("Bob"))
+                await store.add(Person("Ann"))
+
+        async def use(store: AsyncStore) -> None:
+            with pytest.raises(Conflict):
+                await fail(store)
+            async with store.savepoint():
+                await store.add(Person("Eve"))
+
+        with work() as store:
+            store.add(Person("Ann"))
+            wait(use(AsyncStore(store, runner(component))))
+        with work() as store:
+            assert [found.name for found in store.find(Person)] == ["Ann", "Eve"]

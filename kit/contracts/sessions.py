@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
@@ -555,6 +555,52 @@ class SessionsContract(Contract):
         for planted in (b"\x80\x04N.", b"cos\nsystem\n(S'x'\ntR.", b"{}", b"\xff"):
             monkeypatch.setattr(store, "load", lambda key, planted=planted: planted)
             assert browser.replay(browser.key) == {}
+
+    # What coroutine functions see: loaded before they begin.
+
+    @clause("S31")
+    def test_loaded_ahead(self, browser: Browser, calls: list[str]) -> None:
+        """What was loaded ahead asks nothing more of the store until it is saved."""
+        uses: list[Callable[[Session], object]] = [
+            lambda session: session["a"],
+            lambda session: session.update(a=2, b={"c": []}),
+            lambda session: session.change("n", lambda n: n + 1, 0),
+            lambda session: session.pop("b"),
+            lambda session: session.flash("saved"),
+            lambda session: session.flashes(),
+            lambda session: session.rotate(),
+            lambda session: (dict(session), len(session), session.stored),
+            lambda session: (session.destroy(), session.update(a=1)),
+            lambda session: session.clear(),
+            lambda session: session.update(a=1),
+        ]
+        with browser.request() as session:
+            session["a"] = 1
+        for number, use in enumerate(uses):
+            calls.clear()
+            asked = ["load"] if browser.key else []
+            with browser.request() as session:
+                session.load()
+                session.load()
+                assert calls == asked, number
+                use(session)
+                assert calls == asked, number
+        assert browser.replay(browser.key) == {"a": 1}
+
+    @clause("S32")
+    def test_loading_ahead_is_no_touch(self, browser: Browser, calls: list[str]) -> None:
+        """To load ahead is no touch: it adds no header, and asks nothing for a new visitor."""
+        with browser.request() as session:
+            session.load()
+        assert calls == []
+        with browser.request() as session:
+            session["a"] = 1
+        calls.clear()
+        with browser.request() as session:
+            session.load()
+            assert not session.touched
+        assert calls == ["load"]
+        assert list(browser.headers) == []
 
 
 def new_id() -> str:

@@ -143,7 +143,7 @@ def csrf_token(session: Session) -> str:
     return masked(plain)
 
 
-@provider
+@provider(inline=True)
 def csrf_field(csrf_token: str) -> Markup:
     """The hidden field with the token, for every form that posts to this site."""
     return Markup('<input type="hidden" name="{}" value="{}">').format(FIELD, csrf_token)

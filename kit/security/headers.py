@@ -57,7 +57,7 @@ def _is_plain(cookie: str) -> bool:
     return "secure" not in {part.strip().lower() for part in cookie.split(";")[1:]}
 
 
-@provider
+@provider(inline=True)
 def csp_nonce(response_headers: Headers, security_options: SecurityOptions) -> str:
     """The nonce of this answer's own scripts: ``<script nonce="...">``, new each time.
 

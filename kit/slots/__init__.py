@@ -6,6 +6,7 @@ Each module is an ordinary plug-in, and declares its slot with the hook that any
 from __future__ import annotations
 
 from kit.slots import (
+    channels,
     formats,
     identity,
     mail,
@@ -13,6 +14,7 @@ from kit.slots import (
     persistence,
     rates,
     routing,
+    serving,
     sessions,
     templating,
     tokens,
@@ -33,5 +35,7 @@ SHIPPED = tuple(
         rates,
         mail,
         identity,
+        channels,
+        serving,
     )
 )

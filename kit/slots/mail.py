@@ -180,7 +180,7 @@ class Outbox:
                 )
 
 
-@provider
+@provider(inline=True)
 def outbox(mail: Mail, mail_options: MailOptions, response_headers: Headers) -> Iterator[Outbox]:
     """Send messages, when the unit of work is committed; see `Outbox`."""
     # It names response_headers to be closed last, after the unit of work.
@@ -194,6 +194,7 @@ slot = Slot(
     protocol=Mail,
     options=MailOptions,
     providers=(outbox,),
+    waits=True,
     contract="kit.contracts.mail:MailContract",
 )
 

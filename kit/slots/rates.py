@@ -139,6 +139,7 @@ slot = Slot(
     name="rates",
     protocol=Rates,
     options=RatesOptions,
+    waits=True,
     contract="kit.contracts.rates:RatesContract",
 )
 

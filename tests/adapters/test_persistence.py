@@ -18,7 +18,9 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from kit_peewee.async_persistence import AsyncPeeweePersistence
 from kit_peewee.persistence import PeeweeOptions, PeeweePersistence
+from kit_sqlalchemy.async_persistence import AsyncSQLAlchemyPersistence
 from kit_sqlalchemy.persistence import SQLAlchemyOptions, SQLAlchemyPersistence
 
 from kit.errors import ConfigError, KitError, Unavailable
@@ -30,6 +32,15 @@ from kit.slots.persistence.records import Digits, tables
 COMPONENTS: dict[str, Callable[..., Any]] = {
     "sqlalchemy": lambda **options: SQLAlchemyPersistence(SQLAlchemyOptions(**options)),
     "peewee": lambda **options: PeeweePersistence(PeeweeOptions(**options)),
+    "sqlalchemy_async": lambda **options: AsyncSQLAlchemyPersistence(SQLAlchemyOptions(**options)),
+    "peewee_async": lambda **options: AsyncPeeweePersistence(PeeweeOptions(**options)),
+}
+DRIVERS = {
+    ("sync", "postgresql"): ("psycopg", "postgresql"),
+    ("sync", "mariadb"): ("pymysql", "mariadb"),
+    ("async", "sqlite"): ("aiosqlite", "aiosqlite"),
+    ("async", "postgresql"): ("asyncpg", "asyncpg"),
+    ("async", "mariadb"): ("aiomysql", "aiomysql"),
 }
 MAKE = {
     name: (lambda url, make=make, **options: make(url=DatabaseURL(url), **options))
@@ -183,6 +194,7 @@ def test_a_lock_that_others_hold_is_unavailable(component, cluster):
             store.save(note)
 
 
+@pytest.mark.parametrize("component", ["sqlalchemy", "peewee"], indirect=True)
 def test_an_error_that_the_native_handle_passed_over_is_not_committed(component):
     work = working(component)
 
@@ -245,15 +257,30 @@ def test_a_server_that_is_not_there_is_unavailable_and_its_password_secret(name,
     assert "hunter2" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", COMPONENTS)
-@pytest.mark.parametrize(("scheme", "driver"), [("postgresql", "psycopg"), ("mariadb", "pymysql")])
-def test_a_missing_driver_names_its_cure(name, scheme, driver, monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "scheme", "driver", "extra"),
+    [
+        (name, scheme, *found)
+        for name in COMPONENTS
+        for (kind, scheme), found in DRIVERS.items()
+        if (kind == "async") == name.endswith("async")
+    ],
+)
+def test_a_missing_driver_names_its_cure(name, scheme, driver, extra, monkeypatch):
     monkeypatch.setitem(sys.modules, driver, None)
-    with pytest.raises(ConfigError, match=rf'pip install "framekit\[{scheme}\]"'):
-        MAKE[name](f"{scheme}://127.0.0.1/none")
+    with pytest.raises(ConfigError, match=rf'pip install "framekit\[{extra}\]"'):
+        MAKE[name](f"{scheme}:///none")
 
 
-@pytest.mark.parametrize(("writer", "reader"), [("sqlalchemy", "peewee"), ("peewee", "sqlalchemy")])
+@pytest.mark.parametrize(
+    ("writer", "reader"),
+    [
+        ("sqlalchemy", "peewee"),
+        ("peewee", "sqlalchemy"),
+        ("sqlalchemy_async", "peewee"),
+        ("sqlalchemy", "peewee_async"),
+    ],
+)
 @pytest.mark.parametrize("where", ["sqlite", "postgresql"])
 def test_one_component_reads_what_the_other_wrote(request, tmp_path, writer, reader, where):
     url = f"sqlite:///{tmp_path}/test.db"
@@ -264,7 +291,8 @@ def test_one_component_reads_what_the_other_wrote(request, tmp_path, writer, rea
     first.create(list(NOTES.values()))
     second.create(list(NOTES.values()))
     with working(first)() as store:
-        note = store.add(Note("shared", key=UUID(int=7)))
+        last = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
+        note = store.add(Note("shared", last, last.date(), key=UUID(int=7)))
     with working(second)() as store:
         assert store.find(Note, moment=note.moment, price=note.price, key=note.key) == [note]
     first.close()

@@ -165,6 +165,22 @@ def test_an_error_after_a_rollback_of_the_session_undoes_what_came_then(work, mo
         assert store.count(Author) == 0
 
 
+def test_a_commit_after_a_rollback_of_the_session_does_not_end_the_unit(work, models):
+    def fail() -> None:
+        with work() as (_, db):
+            db.add(models.Author(name="Ann"))
+            db.flush()
+            db.rollback()
+            db.add(models.Author(name="Bob"))
+            db.commit()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    with work() as (store, _):
+        assert store.count(Author) == 0
+
+
 def test_errors_of_the_session_hide_parameters(work, models):
     def twice() -> None:
         with work() as (store, db):

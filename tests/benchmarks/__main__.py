@@ -23,10 +23,16 @@ THEMES = {
     "plugins": "plugin_cost",
     "start": "starting",
     "persistence": "stores",
+    "asgi": "asgi_traffic",
+    "servers": "servers",
+    "connections": "connections",
+    "transfer": "transfer",
 }
 SHOWN = (
     *("framekit", "falcon", "bottle", "flask", "flask-wtf", "fastapi", "django"),
+    *("starlette", "litestar", "sanic", "blacksheep"),
     *("beaker", "jinja2", "msgspec", "pydantic", "wtforms"),
+    *("granian", "gunicorn", "uvicorn", "uvloop", "httptools", "hypercorn", "waitress"),
 )
 
 
@@ -55,7 +61,7 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python tests/benchmarks",
-        description="Time Framekit beside a bare WSGI callable and other frameworks.",
+        description="Time Framekit beside bare callables and other frameworks.",
         epilog="The exit code is 0, whatever the figures are, and 2 after errors.",
     )
     parser.add_argument("--only", action="append", metavar="THEME", help=", ".join(THEMES))

@@ -11,6 +11,7 @@ from kit.cli.combinations import Combination, axes, combinations, pairs, variabl
 from kit.components import Component
 from kit.config import load
 from kit.errors import ConfigError
+from kit.testing.browsers import GATEWAYS
 
 TESTS = """\
 import os
@@ -43,26 +44,35 @@ def tests(project):
     return project / "tests" / "test_shop.py"
 
 
-def tried(slots=(), vary=(), everything=False):
+def tried(slots=(), vary=(), gateways=("wsgi",), everything=False):
     config = load(CONFIG)
     found = catalogue(config)
-    return combinations(found, axes(found, slots), variations(found, vary), all=everything)
+    varied = variations(found, vary)
+    return combinations(found, axes(found, slots), varied, gateways, all=everything)
 
 
-def test_the_tests_run_on_every_combination(kit, tests):
+def test_the_tests_run_on_every_combination_through_its_gateway(kit, project, tests):
+    with (project / "shop.py").open("a") as file:
+        file.write("\n\n@app.get('/gateway')\ndef gateway(request):\n")
+        file.write("    return 'asgi' if 'asgi.scope' in request.environ else 'wsgi'\n")
+    with tests.open("a") as file:
+        file.write("\n\ndef test_gateway():\n    text = client(app).get('/gateway').text\n")
+        file.write("    assert text == os.environ['KIT_GATEWAY']\n")
     shown = kit("matrix")
     assert shown.exit_code == 0, shown.stderr
     lines = [line.split() for line in shown.stdout.splitlines()]
-    assert lines[0] == ["routing", "passed", "failed", "skipped", "seconds"]
-    assert [(line[0], *line[1:4], line[-1]) for line in lines[1:3]] == [
-        ("ffroute", "2", "0", "0", "ok"),
-        ("werkzeug", "2", "0", "0", "ok"),
+    assert lines[0] == ["routing", "gateway", "passed", "failed", "skipped", "seconds"]
+    assert [(*line[:5], line[-1]) for line in lines[1:5]] == [
+        ("ffroute", "wsgi", "3", "0", "0", "ok"),
+        ("ffroute", "asgi", "3", "0", "0", "ok"),
+        ("werkzeug", "wsgi", "3", "0", "0", "ok"),
+        ("werkzeug", "asgi", "3", "0", "0", "ok"),
     ]
     assert re.fullmatch(
-        r"2 combinations in \d+\.\d s: 2 passed, 0 failed, 0 components missing.",
+        r"4 combinations in \d+\.\d s: 4 passed, 0 failed, 0 components missing.",
         shown.stdout.splitlines()[-1],
     )
-    assert "2 of 2  " in shown.stderr
+    assert "4 of 4  " in shown.stderr
 
 
 def test_failures_are_shown_and_counted(kit, tests):
@@ -70,7 +80,7 @@ def test_failures_are_shown_and_counted(kit, tests):
         f"{TESTS}\n\ndef test_router():\n    assert 'ffroute' in os.environ['KIT_ROUTING__USE']\n"
         "\n\ndef test_skipped():\n    __import__('pytest').skip('why')\n"
     )
-    shown = kit("matrix", "--json", "--jobs", 2)
+    shown = kit("matrix", "--json", "--jobs", 2, "--gateway", "wsgi")
     assert shown.exit_code == 1
     document = json.loads(shown.stdout)
     good, bad = document["combinations"]
@@ -85,11 +95,11 @@ def test_failures_are_shown_and_counted(kit, tests):
 
 
 def test_arguments_for_pytest_follow_two_dashes_and_no_tests_are_a_failure(kit, tests):
-    shown = kit("matrix", "--slot", "routing=werkzeug", "--", "-k", "nothing")
+    shown = kit("matrix", "--slot", "routing=werkzeug", "--gateway", "asgi", "--", "-k", "nothing")
     assert shown.exit_code == 1
-    assert "routing werkzeug: no tests ran (pytest ended with 5)\n" in shown.stdout
+    assert "routing werkzeug, gateway asgi: no tests ran (pytest ended with 5)\n" in shown.stdout
     assert "2 deselected" in shown.stdout
-    assert re.search(r"werkzeug +0 +0 +0 +\d+\.\d  FAILED", shown.stdout)
+    assert re.search(r"werkzeug +asgi +0 +0 +0 +\d+\.\d  FAILED", shown.stdout)
 
 
 def test_a_missing_library_is_listed(kit, tests, monkeypatch):
@@ -97,7 +107,7 @@ def test_a_missing_library_is_listed(kit, tests, monkeypatch):
     monkeypatch.setattr(
         Component, "version", lambda self: None if self.name == "ffroute" else version(self)
     )
-    shown = kit("matrix", "--", "-k", "index")
+    shown = kit("matrix", "--gateway", "wsgi", "--", "-k", "index")
     assert shown.exit_code == 0, shown.stdout
     assert 'missing: routing ffroute: pip install "framekit[ffroute]"\n' in shown.stdout
     assert shown.stdout.endswith("1 passed, 0 failed, 1 components missing.\n")
@@ -123,6 +133,12 @@ def test_every_two_components_meet():
         met = {(row[one], row[other]) for row in rows}
         assert len(met) == [2, 2, 3, 4][one] * [2, 2, 3, 4][other]
     assert len(tried()) == 4
+
+
+def test_every_component_meets_every_gateway():
+    rows = [(one.components["persistence"], one.gateway) for one in tried(gateways=GATEWAYS)]
+    assert set(rows) == set(itertools.product(["peewee", "sqlalchemy"], GATEWAYS))
+    assert len(rows) <= 5
 
 
 def test_only_the_slots_and_components_that_are_named_are_tried():
@@ -168,12 +184,14 @@ def test_mistakes_in_the_axes(slots, vary, message):
 
 
 def test_a_combination_is_chosen_by_variables(tmp_path):
-    one = Combination({"routing": "ffroute"}, {"sessions.beaker.backend": "file"})
+    one = Combination({"routing": "ffroute"}, {"sessions.beaker.backend": "file"}, "asgi")
     config = load(CONFIG | {"app": {"secret_key": "its own"}})
     assert one.environment(config, tmp_path) == {
         "KIT_ROUTING__USE": "ffroute",
         "KIT_SESSIONS__BEAKER__BACKEND": "file",
         "KIT_PERSISTENCE__URL": f"sqlite:///{tmp_path}/x.db",
+        "KIT_GATEWAY": "asgi",
+        "KIT_TEST_URL": "",
     }
     assert variable("slot.my-part.key") == "KIT_SLOT__MY_PART__KEY"
 
@@ -189,7 +207,10 @@ def test_combinations_share_a_server_and_not_a_file(monkeypatch, tmp_path):
     assert server.database(load(CONFIG)) == url
     environment = server.environment(load(CONFIG), tmp_path)
     assert environment["KIT_PERSISTENCE__URL"] == url
-    assert server.labels() == {"persistence.url": "postgresql://app:<secret>@db/test"}
+    assert server.labels() == {
+        "gateway": "wsgi",
+        "persistence.url": "postgresql://app:<secret>@db/test",
+    }
     assert Combination({}, {}).database(load(CONFIG)) == ""
     monkeypatch.setenv("DATABASE", url)
     indirect = load({"persistence": {"url": "env:DATABASE"}})

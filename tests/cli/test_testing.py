@@ -9,7 +9,8 @@ import pytest
 
 from kit import App, Response
 from kit.options import DatabaseURL
-from kit.testing import _for_tests, client, emptied
+from kit.testing import client, emptied
+from kit.testing.databases import _for_tests
 
 
 @dataclass

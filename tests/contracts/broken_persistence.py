@@ -7,6 +7,7 @@ the other clauses are skipped there. All are SQLAlchemy on SQLite but for what t
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, nullcontext
@@ -378,3 +379,42 @@ class BelongsToParent(SQLAlchemyPersistence):
 
 class TestP32(Broken):
     component_class = BelongsToParent
+
+
+class BelongsToThread(Wrapped):
+    def __init__(self, unit: Unit) -> None:
+        super().__init__(unit)
+        self.thread = threading.get_ident()
+
+    def rows(self, prepared: Prepared, values: Sequence[Any]) -> Any:
+        if threading.get_ident() != self.thread:
+            raise KitError("this unit of work is another thread's")
+        return self.unit.rows(prepared, values)
+
+
+class TestP33(Broken):
+    component_class = units(BelongsToThread)
+
+
+class KeepsWhatIsCancelled(Leaks):
+    ended = False
+
+    def commit(self) -> None:
+        self.unit.commit()
+        self.ended = True
+
+    def close(self) -> None:
+        self.unit._failed = not self.ended
+        super().close()
+
+
+class LeavesCoroutines(Leaking, units(KeepsWhatIsCancelled)):  # type: ignore[misc]
+    pass
+
+
+class TestP34(Broken):
+    component_class = LeavesCoroutines
+
+
+class TestP35(Broken):
+    component_class = units(Unsaved)

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from kit import tagged
 from kit.contracts.sessions import SessionsContract
 from kit.slots.sessions import SessionKeeper, lifecycle
 from kit.slots.sessions.lifecycle import Session, SessionRules
@@ -140,7 +141,7 @@ class TestS6(OnStore):
 
 
 class TestS7(OnStore):
-    kernel = broken(lifecycle, "_untag", lambda untag: lambda value: value)
+    kernel = broken(tagged, "_untag", lambda untag: lambda value: value)
 
 
 class TestS8(OnStore):
@@ -244,6 +245,14 @@ class TestS29(OnStore):
 class TestS30(OnStore):
     kernel = broken(SessionRules, "write", lambda write: write_pickle)
     other = broken(SessionRules, "read", lambda read: read_pickle)
+
+
+class TestS31(OnStore):
+    kernel = broken(Session, "load", lambda load: lambda session: None)
+
+
+class TestS32(OnStore):
+    kernel = broken(Session, "load", lambda load: Session._open)
 
 
 def touch(session: Session) -> Session:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from kit_peewee.async_persistence import AsyncPeeweePersistence
 from kit_peewee.persistence import PeeweeOptions, PeeweePersistence
+from kit_sqlalchemy.async_persistence import AsyncSQLAlchemyPersistence
 from kit_sqlalchemy.persistence import SQLAlchemyOptions, SQLAlchemyPersistence
 
 from kit.contracts.persistence import PersistenceContract
@@ -30,5 +32,24 @@ class TestPeewee(PersistenceContract):
     @pytest.fixture
     def component(self, database_url: str) -> Iterator[Persistence]:
         component = PeeweePersistence(PeeweeOptions(url=DatabaseURL(database_url), **SHORT))
+        yield component
+        component.close()
+
+
+@pytest.mark.parametrize("database_url", ["sqlite", "postgres", "mariadb"], indirect=True)
+class TestAsyncSQLAlchemy(PersistenceContract):
+    @pytest.fixture
+    def component(self, database_url: str) -> Iterator[Persistence]:
+        options = SQLAlchemyOptions(url=DatabaseURL(database_url), **SHORT)
+        component = AsyncSQLAlchemyPersistence(options)
+        yield component
+        component.close()
+
+
+@pytest.mark.parametrize("database_url", ["sqlite", "postgres", "mariadb"], indirect=True)
+class TestAsyncPeewee(PersistenceContract):
+    @pytest.fixture
+    def component(self, database_url: str) -> Iterator[Persistence]:
+        component = AsyncPeeweePersistence(PeeweeOptions(url=DatabaseURL(database_url), **SHORT))
         yield component
         component.close()

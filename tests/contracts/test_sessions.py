@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 from kit_beaker.sessions import BeakerOptions, BeakerSessions
 from kit_itsdangerous.sessions import SignedCookieSessions
+from kit_redis.sessions import RedisSessions, RedisSessionsOptions
 
 from kit.contracts.sessions import SessionsContract
 from kit.options import DatabaseURL, Secret
-from kit.slots.sessions import SessionsOptions
+from kit.slots.sessions import SessionsOptions, SessionStore, plain_store
+from kit.waiting import wait
 
 
 def beaker(**options: Any) -> Iterator[BeakerSessions]:
@@ -95,3 +97,20 @@ class TestItsdangerous(SessionsContract):
     @pytest.fixture
     def component(self) -> SignedCookieSessions:
         return SignedCookieSessions(SessionsOptions(), (Secret(secrets.token_hex(32)),))
+
+
+class TestRedis(SessionsContract):
+    """Its methods are coroutine functions, and the contract asks them as plain code does."""
+
+    @pytest.fixture
+    def component(self, redis_url: str, namespace: str) -> Iterator[SessionStore]:
+        store = RedisSessions(RedisSessionsOptions(url=Secret(redis_url), namespace=namespace))
+        yield plain_store(store)
+        wait(forget(store, namespace))
+
+
+async def forget(store: RedisSessions, namespace: str) -> None:
+    client = store._clients.here()
+    if keys := [key async for key in client.scan_iter(f"{namespace}:*")]:
+        await client.delete(*keys)
+    await store.close()

@@ -205,7 +205,7 @@ class Accounts:
         return assigned(user, values)
 
 
-@provider
+@provider(blocks=True)
 def accounts(
     store: Store,
     user_records: UserRecords,

@@ -106,20 +106,20 @@ def user_roles(user_records: UserRecords) -> Callable[..., Any]:
     return lambda: user_records.roles
 
 
-@provider
+@provider(inline=True)
 def can(user: Any, user_records: UserRecords) -> Can:
     """Say whether the user may do something with a record: ``can("edit", contact)``."""
     roles = user_records.roles(user) if user is not None else frozenset()
     return lambda permission, record: is_allowed(permission, record, user, roles)
 
 
-@provider
+@provider(inline=True)
 def loaded_records() -> list[Any]:
     """The records that guards of this request have loaded, in their order."""
     return []
 
 
-@provider
+@provider(inline=True)
 def record(loaded_records: list[Any]) -> Any:
     """The record that the last guard `may` has let the user through to."""
     if not loaded_records:

@@ -211,7 +211,7 @@ def user_records(users: Users, tables: dict[type, Table], negotiator: Negotiator
     return records
 
 
-@provider
+@provider(blocks=True)
 def user_directory(store: Store, user_records: UserRecords) -> UserDirectory:
     """Find active users by id or name."""
     return UserDirectory(store, user_records)

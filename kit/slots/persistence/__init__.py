@@ -12,9 +12,11 @@ from kit.errors import ConfigError, KitError, Problem, Unavailable
 from kit.options import DatabaseURL, Duration
 from kit.plugins import hookimpl
 from kit.providers import provider
+from kit.slots.persistence.async_store import AsyncStore, runner
 from kit.slots.persistence.portable import Statements, Store
 from kit.slots.persistence.records import Table, record_place, tables
 from kit.slots.persistence.statements import Prepared, Statement
+from kit.slots.persistence.units import UnitOfWork
 
 if TYPE_CHECKING:
     from kit.app import App
@@ -92,7 +94,13 @@ class Persistence(Protocol):
 
     The factory may name ``options``, which is annotated with a subclass of `PersistenceOptions`.
     Connections are opened when they are first needed. For a library on top of DB-API drivers
-    `kit.slots.persistence.sql` does most of the work: look at ``kit_peewee/persistence.py``.
+    `kit.slots.persistence.sql` does most of the work: look at ``kit_peewee/persistence.py``, and
+    at ``kit_peewee/async_persistence.py`` for one on asyncio drivers.
+
+    All methods are plain. A component that waits in them with `kit.waiting.wait`, and so can do
+    that on an event loop, has the attribute ``awaited = True``; the others are called in threads,
+    one after another for one unit of work. A component that has to keep to one thread says why in
+    ``one_thread``, and is refused beside coroutines.
     """
 
     def create(self, tables: Sequence[Table]) -> None:
@@ -124,46 +132,6 @@ class Persistence(Protocol):
         ...
 
 
-class UnitOfWork:
-    """A `Unit` that begins when it is first used: a request that stores nothing costs nothing."""
-
-    def __init__(self, persistence: Persistence) -> None:
-        self._persistence = persistence
-        self._unit: Unit | None = None
-
-    def _begun(self) -> Unit:
-        if self._unit is None:
-            self._unit = self._persistence.begin()
-        return self._unit
-
-    @property
-    def native(self) -> Any:
-        """What the library's users work with, in this transaction."""
-        return self._begun().native
-
-    def rows(self, prepared: Prepared, values: Sequence[object]) -> Sequence[Any]:
-        """Run a select and return its rows."""
-        return self._begun().rows(prepared, values)
-
-    def change(self, prepared: Prepared, rows: Sequence[Sequence[object]]) -> int:
-        """Run an insert or another change, once for each of `rows`."""
-        return self._begun().change(prepared, rows)
-
-    def savepoint(self) -> AbstractContextManager[None]:
-        """Return a context manager that undoes what was done in it if it is left by an error."""
-        return self._begun().savepoint()
-
-    def commit(self) -> None:
-        """Keep what was done, if anything."""
-        if self._unit is not None:
-            self._unit.commit()
-
-    def close(self) -> None:
-        """Roll back what is not committed, and give the connection back, if there is one."""
-        if self._unit is not None:
-            self._unit.close()
-
-
 @provider(scope="app", name="tables")
 def record_tables(app: App) -> dict[type, Table]:
     """Describe the tables of the application's records, by record class."""
@@ -176,7 +144,7 @@ def statements(persistence: Persistence, tables: dict[type, Table]) -> Statement
     return Statements(persistence, tables)
 
 
-@provider
+@provider(inline=True, blocks=True)
 def unit_of_work(persistence: Persistence) -> Iterator[Unit]:
     """Open a unit of work: committed when the handler returned, rolled back when it raised."""
     unit = UnitOfWork(persistence)
@@ -187,13 +155,19 @@ def unit_of_work(persistence: Persistence) -> Iterator[Unit]:
         unit.close()
 
 
-@provider
+@provider(inline=True, blocks=True)
 def store(unit_of_work: Unit, statements: Statements) -> Store:
     """Keep records: ``store.find(Contact, age__lt=3)``; see `Store`."""
     return Store(unit_of_work, statements)
 
 
-@provider
+@provider(inline=True, awaited=True, name="store")
+def async_store(unit_of_work: Unit, statements: Statements, persistence: Persistence) -> AsyncStore:
+    """Keep records: ``await store.find(Contact, age__lt=3)``; see `AsyncStore`."""
+    return AsyncStore(Store(unit_of_work, statements), runner(persistence))
+
+
+@provider(blocks=True)
 def db(unit_of_work: Unit) -> Any:
     """Work with the library itself, in the transaction of the store: a Session, a Database."""
     return unit_of_work.native
@@ -203,7 +177,8 @@ slot = Slot(
     name="persistence",
     protocol=Persistence,
     options=PersistenceOptions,
-    providers=(record_tables, statements, unit_of_work, store, db),
+    providers=(record_tables, statements, unit_of_work, store, async_store, db),
+    waits=True,
     contract="kit.contracts.persistence:PersistenceContract",
 )
 

@@ -47,6 +47,7 @@ class Database:
 
     - `types` maps a kind of column to its SQL type, `key_types` where its length is limited, and
       `codecs` to how values are encoded and decoded.
+    - `placeholder` stands for a value, and ``{}`` in it for the number of the value, from 1.
     - `like` is a case-sensitive match of an operand and a pattern, `fold` an operand without its
       case, `any` the wildcard of patterns, `escape` what makes other characters literal.
     - `begin` opens a transaction. If it never waits for others (`begin_waits`), its failure
@@ -110,14 +111,15 @@ class Database:
         """Make a new connection of the driver ready for units of work."""
         self.setup(connection)
         cursor = connection.cursor()
-        for setting in self.settings:
-            cursor.execute(
-                setting.format(
-                    statement=math.ceil(timeouts.statement_timeout * 1000),
-                    lock=math.ceil(timeouts.lock_timeout * 1000),
-                )
-            )
+        for setting in self.settings_for(timeouts):
+            cursor.execute(setting)
         cursor.close()
+
+    def settings_for(self, timeouts: Timeouts) -> list[str]:
+        """Return the statements that make a new connection ready."""
+        statement = math.ceil(timeouts.statement_timeout * 1000)
+        lock = math.ceil(timeouts.lock_timeout * 1000)
+        return [setting.format(statement=statement, lock=lock) for setting in self.settings]
 
     def load(self) -> Any:
         """Import the driver; raise ConfigError with the pip line where it is missing."""
@@ -214,27 +216,33 @@ def _sqlite_meaning(error: BaseException) -> KitError | None:
     sqlite3 = SQLITE.load()
 
     if isinstance(error, sqlite3.IntegrityError):
-        return _conflict()
+        return conflict()
     if isinstance(error, (sqlite3.DataError, OverflowError)):
-        return _invalid()
+        return invalid()
     if isinstance(error, sqlite3.DatabaseError):
         code = getattr(error, "sqlite_errorcode", 1) & 0xFF
-        return _away() if code in _SQLITE_AWAY else None
+        return away() if code in _SQLITE_AWAY else None
     return None
 
 
 def _postgresql_meaning(error: BaseException) -> KitError | None:
     psycopg = POSTGRESQL.load()
 
-    state = getattr(error, "sqlstate", None) or ""
+    state = getattr(error, "sqlstate", None)
+    if state:
+        return state_meaning(state)
+    if isinstance(error, psycopg.DataError):
+        return invalid()
+    return away() if isinstance(error, psycopg.Error) else None
+
+
+def state_meaning(state: str) -> KitError | None:
+    """Return what an SQLSTATE of PostgreSQL means."""
     if state[:2] == "23" or state in ("40001", "40P01"):
-        return _conflict()
-    if state[:2] == "22" or isinstance(error, psycopg.DataError):
-        return _invalid()
-    if not isinstance(error, psycopg.Error):
-        return None
-    away = not state or state[:2] in _POSTGRESQL_AWAY or state == "25006"
-    return _away() if away else None
+        return conflict()
+    if state[:2] == "22":
+        return invalid()
+    return away() if state[:2] in _POSTGRESQL_AWAY or state == "25006" else None
 
 
 def _mariadb_meaning(error: BaseException) -> KitError | None:
@@ -242,23 +250,26 @@ def _mariadb_meaning(error: BaseException) -> KitError | None:
 
     code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
     if code == 1213 or isinstance(error, pymysql.IntegrityError):
-        return _conflict()
+        return conflict()
     if isinstance(error, pymysql.DataError) or code in (1366, 1264, 1292, 1406):
-        return _invalid()
+        return invalid()
     if code in _MARIADB_AWAY or isinstance(error, pymysql.InterfaceError):
-        return _away()
+        return away()
     return None
 
 
-def _conflict() -> Conflict:
+def conflict() -> Conflict:
+    """Return the error for what stands against what is stored."""
     return Conflict("another record, or a change made meanwhile, stands against this one")
 
 
-def _invalid() -> InvalidValue:
+def invalid() -> InvalidValue:
+    """Return the error for a value that the database refuses."""
     return InvalidValue("the database cannot store one of the values")
 
 
-def _away() -> Unavailable:
+def away() -> Unavailable:
+    """Return the error for a database that cannot be reached or takes too long."""
     return Unavailable("the database does not answer, or not in time")
 
 

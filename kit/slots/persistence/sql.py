@@ -110,7 +110,7 @@ class _Compiler:
 
     def _placeholder(self, convert: Convert | None = None) -> str:
         self.encode.append(convert)
-        return self.database.placeholder
+        return self.database.placeholder.format(len(self.encode))
 
     def _value(self, column: Column) -> str:
         return self._placeholder(self.database.codec(column)[0])
@@ -262,6 +262,9 @@ class SQLUnit:
                 self._cursor.execute(code, values)
         except Exception as error:
             self._fail(error)
+        except BaseException:  # cancelled: nobody knows how far the database came
+            self._failed = self.broken = True
+            raise
 
     def _fail(self, error: Exception) -> NoReturn:
         self._failed = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +17,7 @@ from kit.options import Duration
 from kit.plugins import hookimpl
 from kit.providers import provider
 from kit.slots.sessions.lifecycle import Session, SessionRules
+from kit.waiting import in_thread, spawn, wait
 
 _HALF_A_DAY = Duration(12 * 3600)
 _HALF_AN_HOUR = Duration(30 * 60)
@@ -68,6 +70,9 @@ class SessionStore(Protocol):
     The factory names ``options``, and perhaps other providers such as ``secret_key``. A failure
     of the store is raised as `kit.errors.Unavailable`. Records are never pickled.
 
+    On an asynchronous library all methods are coroutine functions (``async def``), ``close`` too;
+    event loops and threads share the component then.
+
     A component may have these class attributes too. ``key_form`` is a regular expression for its
     keys; without it they are the kernel's ids, `SESSION_ID`, and a cookie that does not match
     never gets here. ``lacks`` says which capabilities of the slot's contract it cannot have, and
@@ -93,6 +98,50 @@ class SessionStore(Protocol):
     def purge(self) -> int:
         """Remove expired records and return how many; 0 where the store does so by itself."""
         ...
+
+
+class AwaitedSessions:
+    """A store of coroutine functions, as plain code has it: each method waits for its result."""
+
+    awaited = True
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+        for name in ("key_form", "lacks"):
+            if hasattr(store, name):
+                setattr(self, name, getattr(store, name))
+
+    def load(self, key: str) -> bytes | None:
+        """Return what is stored under `key`, or None."""
+        record: bytes | None = wait(self._store.load(key))
+        return record
+
+    def save(self, key: str, record: bytes, expected: bytes | None, lifetime: float) -> str | None:
+        """Store `record` if `expected` is stored now; return its key, or None."""
+        saved: str | None = wait(self._store.save(key, record, expected, lifetime))
+        return saved
+
+    def delete(self, key: str) -> None:
+        """Forget what is stored under `key`."""
+        wait(self._store.delete(key))
+
+    def purge(self) -> int:
+        """Remove expired records and return how many."""
+        removed: int = wait(self._store.purge())
+        return removed
+
+    def close(self) -> None:
+        """Close the store, if it can be closed."""
+        if hasattr(self._store, "close"):
+            wait(self._store.close())
+
+
+def plain_store(store: Any) -> SessionStore:
+    """Return what plain code uses of a component: itself, if its methods are plain."""
+    if not inspect.iscoroutinefunction(getattr(store, "load", None)):
+        found: SessionStore = store
+        return found
+    return AwaitedSessions(store)
 
 
 class SessionKeeper:
@@ -165,7 +214,7 @@ def session_keeper(sessions: SessionStore, sessions_options: SessionsOptions) ->
     return SessionKeeper(sessions, sessions_options)
 
 
-@provider
+@provider(inline=True)
 def session(
     session_keeper: SessionKeeper, environ: dict[str, Any], response_headers: Headers
 ) -> Iterator[Session]:
@@ -175,11 +224,22 @@ def session(
     session_keeper.close(session, response_headers)
 
 
+@provider(name="session", awaited=True)
+async def loaded_session(session: Session, sessions: SessionStore) -> Session:
+    """The same in coroutine functions: what the store has of it is there before they begin."""
+    if session.unread:
+        aside = spawn if getattr(sessions, "awaited", False) else in_thread
+        await aside(session.load)
+    return session
+
+
 slot = Slot(
     name="sessions",
     protocol=SessionStore,
     options=SessionsOptions,
-    providers=(session_keeper, session),
+    providers=(session_keeper, session, loaded_session),
+    waits=True,
+    plain=plain_store,
     contract="kit.contracts.sessions:SessionsContract",
 )
 

@@ -6,96 +6,32 @@ store: ids, expiry, rotation, serialisation, and what happens when requests writ
 
 from __future__ import annotations
 
-import math
 import secrets
-from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator, MutableMapping
 from copy import deepcopy
 from dataclasses import dataclass
-from datetime import date, datetime
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 import msgspec
-from markupsafe import Markup
 
 from kit.errors import Conflict, Unavailable
+from kit.tagged import KEPT, dumps, loads
 
 if TYPE_CHECKING:
     from kit.slots.sessions import SessionStore
 
-# Values are JSON, and what JSON lacks is an object with one key: {"$date": "2026-01-31"}.
-_TAGS: dict[type, tuple[str, Callable[[Any], object], Callable[[Any], object]]] = {
-    datetime: ("$datetime", datetime.isoformat, datetime.fromisoformat),
-    date: ("$date", date.isoformat, date.fromisoformat),
-    bytes: ("$bytes", lambda value: b64encode(value).decode(), b64decode),
-    Decimal: ("$decimal", str, Decimal),
-    UUID: ("$uuid", str, UUID),
-    Markup: ("$markup", str, Markup),
-    tuple: ("$tuple", list, tuple),
-    set: ("$set", list, set),
-}
-_READERS = {name: read for name, _, read in _TAGS.values()} | {"$dict": dict}
-_PLAIN = frozenset({str, int, bool, type(None)})
-_DEEPEST = 64
 _encode = msgspec.json.Encoder().encode
-
-
-def _tag(value: Any, depth: int = 0) -> Any:
-    kind = type(value)
-    if kind in _PLAIN or (kind is float and math.isfinite(value)):
-        return value
-    if depth == _DEEPEST:
-        raise TypeError(f"a value nested more than {_DEEPEST} levels deep")
-    if kind is list:
-        return [_tag(item, depth + 1) for item in value]
-    if kind is dict:
-        if not all(type(key) is str for key in value):
-            raise TypeError("a dict with keys that are not str")
-        if any(key.startswith("$") for key in value):
-            return {"$dict": _tag([[key, item] for key, item in value.items()], depth + 1)}
-        return {key: _tag(item, depth + 1) for key, item in value.items()}
-    if kind not in _TAGS:
-        raise TypeError(f"the float {value}" if kind is float else f"a {kind.__name__}")
-    name, write, _ = _TAGS[kind]
-    tagged = _tag(write(value), depth + 1)
-    return {name: sorted(tagged, key=_encode) if kind is set else tagged}
-
-
-def _untag(value: Any) -> Any:
-    if type(value) is list:
-        return [_untag(item) for item in value]
-    if type(value) is not dict:
-        return value
-    read = {key: _untag(item) for key, item in value.items()}
-    if len(read) == 1:
-        ((name, item),) = read.items()
-        if name in _READERS:
-            return _READERS[name](item)
-    return read
 
 
 def dump(key: str, value: object) -> bytes:
     """Return `value` as the JSON that a session stores under `key`.
 
-    Equal sets give equal bytes. Raises TypeError for what cannot be stored.
+    Raises TypeError for what cannot be stored.
     """
     try:
-        return _encode(_tag(value))
-    except (TypeError, UnicodeEncodeError) as error:
-        raise TypeError(
-            f"session[{key!r}] holds {error}; a session keeps str, int, float, bool, None, list,"
-            " dict with str keys, and datetime, date, bytes, Decimal, UUID, set, tuple, Markup"
-        ) from error
-
-
-def parse(text: bytes | msgspec.Raw) -> Any:
-    """Return the value that `dump` turned into `text`."""
-    text = bytes(text)
-    value = msgspec.json.decode(text)
-    # Compact JSON has these three bytes only where an object starts with such a key.
-    return _untag(value) if b'{"$' in text else value
+        return dumps(value)
+    except TypeError as error:
+        raise TypeError(f"session[{key!r}] holds {error}; a session keeps {KEPT}") from error
 
 
 class Record(msgspec.Struct):
@@ -159,6 +95,7 @@ class Session(MutableMapping[str, Any]):
     """
 
     __slots__ = (
+        "_ahead",
         "_changes",
         "_cookie",
         "_ended",
@@ -177,6 +114,7 @@ class Session(MutableMapping[str, Any]):
         self._key = key  # None for a session that is not stored yet
         self._ended: str | None = None
         self._record: Record | None = None
+        self._ahead: Any = _MISSING  # what `load` found
         self._reset()
 
     def _reset(self) -> None:
@@ -188,13 +126,26 @@ class Session(MutableMapping[str, Any]):
 
     @property
     def touched(self) -> bool:
-        """Whether anything was asked of the session; until then the store was not asked either."""
+        """Whether anything was asked of the session."""
         return self._record is not None
+
+    @property
+    def unread(self) -> bool:
+        """Whether a first touch would ask the store."""
+        return self._record is None and self._key is not None and self._ahead is _MISSING
 
     @property
     def stored(self) -> bool:
         """Whether the store holds a record of this session, as far as this request knows."""
         return self._key is not None and self._record is not None
+
+    def load(self) -> None:
+        """Ask the store now, so that nothing else does until what changed is saved.
+
+        This is no touch: who then never looks at the session has an answer that may be cached.
+        """
+        if self._key is not None and self.unread:
+            self._ahead = self._rules.read(self._key)
 
     def _open(self) -> Record:
         if self._record is not None:
@@ -202,7 +153,9 @@ class Session(MutableMapping[str, Any]):
         return self._reload() or self._begin()
 
     def _reload(self) -> Record | None:
-        found = self._rules.read(self._key) if self._key is not None else None
+        found, self._ahead = self._ahead, _MISSING
+        if found is _MISSING:
+            found = self._rules.read(self._key) if self._key is not None else None
         if found is None:
             return None
         self._stored, self._record = found
@@ -221,7 +174,7 @@ class Session(MutableMapping[str, Any]):
         if key not in self._values:
             if key in self._written:
                 raise KeyError(key)
-            self._values[key] = parse(record.data[key])
+            self._values[key] = loads(record.data[key])
         return self._values[key]
 
     def __setitem__(self, key: str, value: Any) -> None:
@@ -339,7 +292,7 @@ class Session(MutableMapping[str, Any]):
     def _replayed(self, record: Record) -> dict[str, msgspec.Raw]:
         edits = {}
         for key in self._changes.keys() - self._written:
-            value = parse(record.data[key]) if key in record.data else _MISSING
+            value = loads(record.data[key]) if key in record.data else _MISSING
             for step in self._changes[key]:
                 value = step(value)
             edits[key] = msgspec.Raw(dump(key, value))

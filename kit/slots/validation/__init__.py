@@ -267,7 +267,7 @@ def body(annotation: Any, checker: Checker, negotiator: Negotiator) -> Opener:
     return read
 
 
-@provider(typed=True)
+@provider(typed=True, inline=True)
 def query(annotation: Any, checker: Checker, formats_options: FormatsOptions) -> Opener:
     """The query of the URL: ``query: Query[Search]``."""
     schema = checker.schema(annotation, Query)
@@ -280,7 +280,7 @@ def query(annotation: Any, checker: Checker, formats_options: FormatsOptions) ->
     return read
 
 
-@provider(typed=True)
+@provider(typed=True, inline=True)
 def path(annotation: Any, checker: Checker) -> Opener:
     """The values of the URL pattern: ``path: Path[Place]``."""
     schema = checker.schema(annotation, Path)
@@ -293,7 +293,7 @@ def path(annotation: Any, checker: Checker) -> Opener:
     return read
 
 
-@provider(typed=True)
+@provider(typed=True, inline=True)
 def headers(annotation: Any, checker: Checker) -> Opener:
     """Headers of the request: ``headers: HeaderValues[Conditions]``."""
     schema = checker.schema(annotation, HeaderValues)

@@ -167,7 +167,7 @@ def only_declared_methods_and_clean_paths_reach_a_handler(stand: Stand) -> None:
 @weakening("T17")
 def paths_are_taken_as_they_come(monkeypatch: pytest.MonkeyPatch) -> None:
     lenient = lambda path: path.encode("latin-1").decode(errors="replace")  # noqa: E731
-    monkeypatch.setattr("kit.gateway._checked", lenient)
+    monkeypatch.setattr("kit.gateways._checked", lenient)
 
 
 @weakening("T17")

@@ -1,40 +1,13 @@
-"""Helpers for the tests of an application: a client, and a database that is empty.
-
-A ``conftest.py`` needs little more::
-
-    @pytest.fixture
-    def client():
-        return kit.testing.client(kit.testing.emptied(app))
-"""
+"""A database for tests: empty, and nobody's own."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from werkzeug.test import Client
-
-from kit.answers import Environ
 from kit.app import App
-from kit.gateway import StartResponse
 from kit.options import DatabaseURL
-from kit.security.csrf import CHECKED
-
-
-def client(app: App, *, csrf: bool = False) -> Client:
-    """Start the application and return a browser for it that keeps cookies and opens no socket.
-
-    ``client.get("/").text`` is a page and ``client.get("/data").json`` is data; more than that is
-    in the manual of `werkzeug.test.Client`. Forms need no token, unless `csrf` asks for it.
-    """
-    started = app.start()
-
-    def trusted(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        return started({**environ, CHECKED: True}, start_response)
-
-    return Client(started if csrf else trusted)
 
 
 def emptied(app: App) -> App:

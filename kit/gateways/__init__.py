@@ -1,0 +1,154 @@
+"""Gateways: a request comes in by WSGI or by ASGI, a plan answers, and the answer goes out.
+
+What both have in common is here. They differ in how bytes come and go, and in what may wait.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import quote
+
+from werkzeug.datastructures import FileStorage
+from werkzeug.exceptions import BadRequest, HTTPException, NotFound
+from werkzeug.wrappers import Response
+
+from kit.answers import Answer, Environ, Header, Stream
+from kit.dispatch import Dispatch
+from kit.failures import Failures, Perform
+from kit.plans import Plan
+from kit.requests import FILES
+
+if TYPE_CHECKING:
+    from kit.assembly import Limits
+
+logger = logging.getLogger("kit")
+
+StartResponse = Callable[[str, list[Header]], Any]
+WSGI = Callable[[Environ, StartResponse], Iterable[bytes]]
+Before = Callable[[Environ], None]
+After = Callable[[Environ, str, list[Header], Iterable[bytes]], Answer]
+
+_IN_QUERY = "%/?:@!$&'()*+,;=~[]"  # what stays as it is (RFC 3986, section 3.4)
+_NO_VALUES: Mapping[str, Any] = {}
+
+
+class Events(Protocol):
+    """The request hooks of plug-ins, where there are any."""
+
+    def started(self, environ: Environ) -> None:
+        """Tell that a request came in."""
+
+    def finished(self, environ: Environ, status: int) -> None:
+        """Tell which status it got; whatever fails in that is logged."""
+
+
+class Gateway:
+    """What a started application does with a request, whichever way it comes in.
+
+    `before` are called with each request first, and raise to refuse it; `after` are called with
+    each answer last, and return it as it is to go out, and then those that are for https alone.
+    """
+
+    def __init__(
+        self,
+        dispatch: Dispatch,
+        failures: Failures,
+        limits: Limits,
+        events: Events | None = None,
+        *,
+        before: Iterable[Before] = (),
+        after: Iterable[After] = (),
+        over_https: Iterable[After] = (),
+    ) -> None:
+        self.events = events
+        self.limits = limits
+        self._dispatch = dispatch
+        self._failures = failures
+        self._before = tuple(before)
+        self._after = tuple(after)
+        self._over_https = tuple(over_https)
+        self._find_static = dispatch.static.get
+        self._find = dispatch.router.match
+
+    def find(self, environ: Environ) -> tuple[Plan, Mapping[str, Any]]:
+        """Return the plan for a request, and the values of its path; raise to refuse it."""
+        for look in self._before:
+            look(environ)
+        path = environ.get("PATH_INFO") or "/"
+        if not path.isascii() or "\0" in path or "/." in path:
+            path = _checked(path)
+        values = _NO_VALUES
+        endpoint = self._find_static(path)
+        if endpoint is None:
+            found = self._find(path) or self._dispatch.suffixed(environ, path)
+            if found is None:
+                raise _elsewhere(self._dispatch, environ, path)
+            endpoint, values = found
+        plan = endpoint.plans.get(environ["REQUEST_METHOD"])
+        if plan is None:
+            raise self._dispatch.refuse(endpoint)
+        return plan, values
+
+    async def failed(self, environ: Environ, error: Exception, perform: Perform) -> Answer:
+        """Return the answer for an exception; that to a HEAD request has no body (RFC 9110, 9.3.2).
+
+        `perform` runs the plan of an error handler.
+        """
+        line, headers, body = await self._failures.answer(environ, error, perform)
+        if environ["REQUEST_METHOD"] == "HEAD":
+            if isinstance(body, Stream):
+                await body.end(GeneratorExit())
+            body = []
+        return line, headers, body
+
+    def finish(self, environ: Environ, answer: Answer) -> Answer:
+        """Return an answer as it is to go out."""
+        line, headers, body = answer
+        if FILES in environ:
+            _close_after(body, environ[FILES])
+        for one in self._after:
+            line, headers, body = one(environ, line, headers, body)
+        if environ["wsgi.url_scheme"] == "https":
+            for one in self._over_https:
+                line, headers, body = one(environ, line, headers, body)
+        return line, headers, body
+
+
+def _close_after(body: Iterable[bytes], files: Iterable[FileStorage]) -> None:
+    """Close the files of a form: now, or when the end of a stream has been sent."""
+    if isinstance(body, Stream):
+        body.then(lambda _: _close_after((), files))
+        return
+    for file in files:
+        file.close()
+
+
+def _checked(path: str) -> str:
+    """Decode a path strictly; refuse NUL and dot segments."""
+    try:
+        path = path.encode("latin-1").decode()
+    except UnicodeError as error:
+        raise BadRequest("The path is not valid UTF-8.") from error
+    if "\0" in path:
+        raise BadRequest("The path holds a NUL character.")
+    if any(segment in {".", ".."} for segment in path.split("/")):
+        raise BadRequest("The path holds a dot segment.")
+    return path
+
+
+def _elsewhere(dispatch: Dispatch, environ: Environ, path: str) -> HTTPException:
+    """Return a redirect to the path with or without a trailing slash where that is a URL, or 404.
+
+    It keeps the method (308, RFC 9110 section 15.4.9), and never leads to another host.
+    """
+    other = path[:-1] if path.endswith("/") else f"{path}/"
+    if not other or path.startswith("//"):
+        return NotFound()
+    if not (dispatch.static.get(other) or dispatch.router.match(other)):
+        return NotFound()
+    query = quote(environ.get("QUERY_STRING", "").encode("latin-1"), safe=_IN_QUERY)
+    mounted = environ.get("SCRIPT_NAME", "").encode("latin-1")
+    location = quote(mounted) + quote(other) + (f"?{query}" if query else "")
+    return HTTPException(response=Response(status=308, headers={"Location": location}))

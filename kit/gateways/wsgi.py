@@ -1,0 +1,38 @@
+"""The WSGI gateway (PEP 3333)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from kit.answers import Answer, Environ, Stream
+from kit.gateways import WSGI, Gateway, StartResponse
+from kit.plans import Plan
+from kit.waiting import drive
+
+
+def make_wsgi(gateway: Gateway) -> WSGI:
+    """Make the WSGI callable of a started application."""
+    find, finish, events = gateway.find, gateway.finish, gateway.events
+
+    def wsgi(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        try:
+            if events:
+                events.started(environ)
+            plan, values = find(environ)
+            answer = plan.answer(environ, values)
+            if type(answer[2]) is Stream:
+                answer[2].begin()
+        except Exception as error:
+            answer = drive(gateway.failed(environ, error, _perform))
+        line, headers, body = finish(environ, answer)
+        if events:
+            events.finished(environ, int(line[:3]))
+        start_response(line, headers)
+        return body
+
+    return wsgi
+
+
+async def _perform(plan: Plan, environ: Environ, values: Mapping[str, Any]) -> Answer:
+    return plan.answer(environ, values)
