@@ -11,16 +11,16 @@ from typing import Any, TypeVar, Unpack
 from kit import config as configuration
 from kit.answers import Answer, Environ
 from kit.assembly import Stack, assemble
-from kit.clients import Receive, Send
 from kit.config import Config
 from kit.errors import ConfigError
-from kit.gateways import WSGI
-from kit.gateways.asgi import ASGI, make_lifespan
+from kit.gateways import WSGI, Gateway
+from kit.gateways.asgi import ASGI, make_asgi
+from kit.gateways.wsgi import make_wsgi
 from kit.patterns import CONVERTERS, Converter, Native
 from kit.plans import Plan, compile_plan
 from kit.providers import Provider, Scope, provider
 from kit.routes import RouteOptions, Routes
-from kit.waiting import background_loop, in_thread, limit_threads
+from kit.waiting import background_loop, in_thread
 from kit.wiring import Wiring
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -29,7 +29,7 @@ _MOST_PLANS = 256
 
 
 class App(Routes):
-    """A web application: its own WSGI callable, and an ASGI callable in ``asgi``.
+    """A web application: itself a WSGI callable, and in ``asgi`` an ASGI callable.
 
     `source` is the path of a config file, a mapping of the same shape, or None for the defaults.
     `plugins` are further plug-ins by name, for an application that brings its own. The
@@ -55,8 +55,8 @@ class App(Routes):
         self.error_handlers: dict[type[BaseException] | int, Callable[..., Any]] = {}
         self._lock = threading.RLock()
         self._wsgi: WSGI = self._first
-        self._asgi: ASGI = self._first_asgi
-        self._lifespan: ASGI = make_lifespan(self)
+        self.gateway: Gateway | None = None
+        self.asgi: ASGI = make_asgi(self)
         self._made: Wiring | None = None
         self._open_until_stop = ExitStack()
         self._started = False
@@ -159,9 +159,13 @@ class App(Routes):
                 except BaseException:
                     self._close()
                     raise
-                self._wsgi, self._asgi = wiring.gateways()
+                self._serve(wiring)
                 self._started = True
         return self
+
+    def _serve(self, wiring: Wiring) -> None:
+        self.gateway = wiring.gateway()
+        self._wsgi = make_wsgi(self.gateway)
 
     def stop(self) -> None:
         """Stop the plug-ins and close the components; the application can be started again."""
@@ -175,7 +179,7 @@ class App(Routes):
 
     def _close(self) -> None:
         made, self._made = self._made, None
-        self._wsgi, self._asgi = self._first, self._first_asgi
+        self.gateway, self._wsgi = None, self._first
         self._started = False
         with self._open_until_stop:
             if made is not None:
@@ -188,18 +192,6 @@ class App(Routes):
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer one WSGI request (PEP 3333); the first one starts the application."""
         return self._wsgi(environ, start_response)
-
-    async def _first_asgi(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
-        limit_threads(self.stack.app.threads)
-        await in_thread(self.start)
-        await self._asgi(scope, receive, send)
-
-    async def asgi(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
-        """Answer one ASGI request, talk over a WebSocket, or start and stop with the server."""
-        if scope["type"] == "lifespan":
-            await self._lifespan(scope, receive, send)
-        else:
-            await self._asgi(scope, receive, send)
 
     def provided(self, name: str) -> Any:
         """Return the value of a provider of application scope, such as ``"templating"``."""
@@ -262,14 +254,15 @@ class App(Routes):
         """Give handlers these values in place of the providers of these names, within a block."""
         self.start()
         with self._lock:
-            before = self._wiring, self._wsgi, self._asgi
-            mine = self._made = before[0].replaced(values)
-            self._wsgi, self._asgi = mine.gateways()
+            before = self._wiring
+            mine = self._made = before.replaced(values)
+            self._serve(mine)
         try:
             yield
         finally:
             with self._lock:
-                self._made, self._wsgi, self._asgi = before
+                self._made = before
+                self._serve(before)
             mine.providers.close()
 
 

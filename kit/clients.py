@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -10,6 +11,7 @@ from urllib.parse import unquote_to_bytes
 
 from kit.answers import Environ
 from kit.routes import SOCKET
+from kit.security.proxies import FORWARDING
 from kit.waiting import wait
 
 Message = dict[str, Any]
@@ -22,13 +24,27 @@ _NOT_LOADED = (
     " write `await request.load()` before, or read it with `async for piece in request.pieces()`"
 )
 _SCHEMES = {"ws": "http", "wss": "https"}
-_PRIVATE = "kit.environ"
+_FRAMED = ("1.1", "1.0")  # where a body has a header that says so
+_LONGEST_KEPT = 1000  # bytes of all values together
+_MOST_KEPT = 256
+_NOT_KEPT = frozenset({b"cookie", b"authorization", b"proxy-authorization"}) | {
+    name.removeprefix("HTTP_").replace("_", "-").lower().encode() for name in FORWARDING
+}
+_EMPTY = io.BytesIO()
+
+ADMITTED = "kit.admitted"
+"""The key of the environ that says that its headers have been looked at before."""
+
+PRIVATE = "kit.environ"
+"""The key of a scope under which there are further keys for the environ."""
 _keys: dict[bytes, str] = {}
 _MOST_KEYS = 256
 
 
 class Client:
     """The other end of one exchange; as a file it is the body, for ``wsgi.input``."""
+
+    __slots__ = ("_buffer", "_owner", "_receive", "_watching", "gone", "loaded", "more")
 
     def __init__(self, receive: Receive, more: bool) -> None:
         self.gone = False
@@ -68,11 +84,12 @@ class Client:
             data, self._buffer = data[:size], data[size:]
         return data
 
-    def watch(self) -> None:
-        """Cancel the current task as soon as the client is gone, once its request is complete."""
+    def watch(self) -> bool:
+        """Cancel the current task when the client is gone, from when its request is complete."""
         self._owner = asyncio.current_task()
         if not self.more:
             self._watch()
+        return True
 
     def _watch(self) -> None:
         if self._watching is None:
@@ -95,60 +112,91 @@ class Client:
 
 def client_of(scope: Scope, receive: Receive, environ: Environ) -> Client:
     """Return the client of a request, and put its body into the environ."""
-    coded = "HTTP_TRANSFER_ENCODING" in environ
-    more = coded or "CONTENT_LENGTH" in environ or scope["http_version"] not in ("1.1", "1.0")
-    client = Client(receive, more)
-    environ["wsgi.input"] = client
-    if more and "CONTENT_LENGTH" not in environ:
+    sized = "CONTENT_LENGTH" in environ
+    more = sized or "HTTP_TRANSFER_ENCODING" in environ or scope["http_version"] not in _FRAMED
+    environ["wsgi.input"] = client = Client(receive, more)
+    if more and not sized:
         environ["wsgi.input_terminated"] = True
     return client
 
 
-def environ_of(scope: Scope) -> Environ:
-    """Return the environ (PEP 3333) of a request or a WebSocket.
+class Environs:
+    """Makes the environs (PEP 3333) of requests and WebSockets.
 
-    Headers whose name has an underscore are left out: they would look like others.
+    Clients send the same headers again and again: what they came to is kept for the latest ones,
+    unless they are long or secret. `ADMITTED` is in the environ of headers that passed before.
     """
-    path = scope["path"]
-    if not path.isascii():
-        raw = scope.get("raw_path")
-        path = (unquote_to_bytes(raw) if raw else path.encode("utf-8", "surrogatepass")).decode(
-            "latin-1"
-        )
-    mounted = scope.get("root_path", "")
-    if mounted:
-        mounted = mounted.encode("utf-8", "surrogatepass").decode("latin-1")
-        path = path.removeprefix(mounted)
+
+    def __init__(self) -> None:
+        self._known: dict[Any, Environ] = {}
+
+    def make(self, scope: Scope) -> Environ:
+        """Return the environ of a scope.
+
+        Headers whose name has an underscore are left out: they would look like others.
+        """
+        known = self._known.get(_headers_of(scope))
+        environ = known.copy() if known else _read(scope)
+        environ["REQUEST_METHOD"] = scope.get("method", SOCKET)
+        environ["QUERY_STRING"] = scope["query_string"].decode("latin-1")
+        environ["asgi.scope"] = scope
+        path = scope["path"]
+        environ["PATH_INFO"] = path if path.isascii() else _latin(scope, path)
+        if mounted := scope.get("root_path"):
+            environ["SCRIPT_NAME"] = mounted = mounted.encode(errors="replace").decode("latin-1")
+            environ["PATH_INFO"] = environ["PATH_INFO"].removeprefix(mounted)
+        if client := scope.get("client"):
+            environ["REMOTE_ADDR"] = client[0]
+        if PRIVATE in scope:
+            environ.update(scope[PRIVATE])
+        return environ
+
+    def keep(self, scope: Scope) -> None:
+        """Note that a request with these headers was admitted."""
+        headers = scope["headers"]
+        if _NOT_KEPT.isdisjoint(name for name, _ in headers) and (
+            sum(len(value) for _, value in headers) <= _LONGEST_KEPT
+        ):
+            if len(self._known) >= _MOST_KEPT:
+                self._known.clear()
+            self._known[_headers_of(scope)] = _read(scope) | {ADMITTED: True}
+
+
+def _headers_of(scope: Scope) -> Any:
+    """Return what `_read` makes an environ of."""
+    return scope["http_version"], scope.get("scheme"), scope.get("server"), (*scope["headers"],)
+
+
+def _read(scope: Scope) -> Environ:
+    """Return what an environ says of the server and the headers."""
     scheme = scope.get("scheme", "http")
     host, port = scope.get("server") or ("localhost", 80)
     environ: Environ = {
-        "REQUEST_METHOD": scope.get("method", SOCKET),
-        "SCRIPT_NAME": mounted,
-        "PATH_INFO": path,
-        "QUERY_STRING": scope["query_string"].decode("latin-1"),
+        "SCRIPT_NAME": "",
         "SERVER_NAME": host,
         "SERVER_PORT": str(port or ""),
         "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": _SCHEMES.get(scheme, scheme),
+        "wsgi.input": _EMPTY,
         "wsgi.errors": sys.stderr,
         "wsgi.multithread": True,
         "wsgi.multiprocess": True,
         "wsgi.run_once": False,
-        "asgi.scope": scope,
     }
-    if client := scope.get("client"):
-        environ["REMOTE_ADDR"] = client[0]
     for name, value in scope["headers"]:
         key = _keys.get(name) or _key(name)
         if key in environ:
-            joint = "; " if key == "HTTP_COOKIE" else ","
-            environ[key] += joint + value.decode("latin-1")
+            environ[key] += ("; " if key == "HTTP_COOKIE" else ",") + value.decode("latin-1")
         elif key:
             environ[key] = value.decode("latin-1")
-    if _PRIVATE in scope:
-        environ.update(scope[_PRIVATE])
     return environ
+
+
+def _latin(scope: Scope, path: str) -> str:
+    """Return a path as the bytes that were sent, each a character, as PEP 3333 wants it."""
+    raw = scope.get("raw_path")
+    return (unquote_to_bytes(raw) if raw else path.encode(errors="surrogatepass")).decode("latin-1")
 
 
 def _key(name: bytes) -> str:

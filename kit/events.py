@@ -137,21 +137,22 @@ async def _awaited(source: AsyncIterable[Any]) -> AsyncIterator[bytes]:
 
 async def _alive(source: AsyncIterable[Any], silence: float) -> AsyncIterator[bytes]:
     yield _SILENCE
-    made: asyncio.Queue[bytes | Exception | None] = asyncio.Queue(1)
+    made: asyncio.Queue[bytes | None] = asyncio.Queue()
+    sent = asyncio.Semaphore(0)
     # The source stays in one task from its beginning to its end, as what it opens may ask for.
-    making = asyncio.create_task(_make(source, made))
+    making = asyncio.create_task(_make(source, made, sent))
     try:
         while True:
             try:
                 async with asyncio.timeout(silence):
                     item = await made.get()
             except TimeoutError:
-                item = _SILENCE
-            if isinstance(item, Exception):
-                raise item
+                yield _SILENCE
+                continue
             if item is None:
                 return
             yield item
+            sent.release()
     finally:
         making.cancel()
         await asyncio.wait({making})
@@ -159,16 +160,18 @@ async def _alive(source: AsyncIterable[Any], silence: float) -> AsyncIterator[by
             making.result()
 
 
-async def _make(source: AsyncIterable[Any], made: asyncio.Queue[bytes | Exception | None]) -> None:
+async def _make(
+    source: AsyncIterable[Any], made: asyncio.Queue[bytes | None], sent: asyncio.Semaphore
+) -> None:
     try:
         async for item in source:
-            await made.put(_encoded(item))
-    except Exception as error:
-        await made.put(error)
-    else:
-        await made.put(None)
+            made.put_nowait(_encoded(item))
+            await sent.acquire()
     finally:
-        await _close(source)
+        try:
+            await _close(source)
+        finally:
+            made.put_nowait(None)
 
 
 async def _close(source: AsyncIterable[Any]) -> None:

@@ -166,7 +166,10 @@ def compile_plan(
     call = by_position(handler, wanted)
     if not opened and plan_place != "loop" and {"environ", VALUES}.isdisjoint(wanted):
         return Plan.of(_direct(call, wanted, constants, parse, convert), plan_place)
-    waits = plan_place == "loop" and inspect.iscoroutinefunction(called_by(handler))
+    waits = inspect.iscoroutinefunction(called_by(handler))
+    if waits and not (opened or parse or constants) and {"environ", VALUES}.isdisjoint(wanted):
+        run = _direct_async(call, _getter(wanted), convert)
+        return Plan(run, _answering(run, "loop"), "loop")
     if plan_place == "loop" and not (inline or is_async(handler)):
         call, waits = partial(in_thread, call), True
     run = _with_providers(
@@ -432,6 +435,17 @@ def _direct(
 
         return answer
     return lambda environ, values: convert(environ, call(*arguments(values)))
+
+
+def _direct_async(
+    call: Callable[..., Coroutine[Any, Any, Any]], arguments: _Arguments, convert: Convert
+) -> Running:
+    """Make the plan of a coroutine function that needs nothing of the request but its path."""
+
+    async def run(environ: Environ, values: Mapping[str, Any]) -> Answer:
+        return convert(environ, await call(*arguments(values)))
+
+    return run
 
 
 def _with_providers(

@@ -382,5 +382,5 @@ def _told(error: Exception) -> tuple[int, str]:
         status, reason = error.code or 500, error.description or ""
     else:
         return 500, ""
-    cut = reason.encode()[:LONGEST_REASON].decode(errors="ignore")
+    cut = reason.encode(errors="replace")[:LONGEST_REASON].decode(errors="ignore")
     return status, cut if status < 500 else ""

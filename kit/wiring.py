@@ -18,9 +18,8 @@ from kit.compression import compressing
 from kit.dispatch import Dispatch, Frame
 from kit.errors import ConfigError, Problem, listing, nearest
 from kit.failures import Failures
-from kit.gateways import WSGI, After, Before, Gateway
-from kit.gateways.asgi import ASGI, SOCKETS, make_asgi
-from kit.gateways.wsgi import make_wsgi
+from kit.gateways import After, Before, Gateway
+from kit.gateways.asgi import SOCKETS
 from kit.plans import VALUES, Plan, compile_plan
 from kit.plugins import installed, load_entry
 from kit.providers import Provider, Providers, parameters, place, provider, required
@@ -188,11 +187,6 @@ class Wiring:
                 providers.problems.extend(_lacking(filling, value))
         if providers.problems:
             raise ConfigError(providers.problems)
-
-    def gateways(self) -> tuple[WSGI, ASGI]:
-        """Make the callables for servers of both kinds."""
-        gateway = self.gateway()
-        return make_wsgi(gateway), make_asgi(gateway)
 
     def gateway(self) -> Gateway:
         """Say what is done with a request; the request hooks are in it where somebody has them."""

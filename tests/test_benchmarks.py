@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -22,7 +24,19 @@ ROWS = [
     "session counter",
 ]
 
-
+ASYNC = {"Starlette", "FastAPI", "Litestar", "Sanic", "Falcon", "BlackSheep"}
+OURS_ASYNC = {"Framekit", "inline", "in a thread"}
+SERVED = {
+    "servers": ["plain text, uvicorn", "JSON, uvicorn"],
+    "connections": ["idle WebSockets, uvicorn", "slow clients, uvicorn"],
+    "transfer": [
+        "upload, async def, uvicorn",
+        "upload, def, uvicorn",
+        "download, async def, uvicorn",
+        "download, def, uvicorn",
+        "download of a file, uvicorn",
+    ],
+}
 INPUT = ["form of 10 fields", "form with 3 mistakes", "JSON in, 10 fields", "JSON out, 10 fields"]
 SPOILED = """
 import logging, sys
@@ -55,9 +69,12 @@ except ValueError as error:
 """
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    known = {**os.environ, **environ}
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=120, check=False, env=known
+    )
 
 
 def test_a_quick_run_times_every_kind_of_request(tmp_path):
@@ -111,6 +128,38 @@ def test_a_quick_run_times_routes_and_plugins():
     done = run(str(BENCHMARKS), "--quick", "--only", "routes,plugins")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("target ") == 3
+
+
+def test_a_quick_run_awaits_every_peer_of_asgi(tmp_path):
+    file = tmp_path / "figures.json"
+    done = run(str(BENCHMARKS), "--quick", "--only", "asgi", "--json", str(file))
+    assert done.returncode == 0, done.stderr
+    [table] = json.loads(file.read_text())["tables"]
+    assert [row["name"] for row in table["rows"]] == ROWS[:3]
+    for row in table["rows"]:
+        assert set(row["medians"]) == {"ASGI", *OURS_ASYNC, *ASYNC}
+        assert all(peer in target["text"] for target in row["targets"] for peer in ASYNC)
+        assert len(row["targets"]) == 2
+
+
+@pytest.mark.parametrize("theme", SERVED)
+def test_a_quick_run_measures_servers(theme, tmp_path):
+    if theme == "servers" and not shutil.which("wrk"):
+        if os.environ.get("KIT_TEST_REQUIRE_SERVICES") == "1":
+            pytest.fail("wrk is not installed")
+        pytest.skip("wrk is not installed")
+    file = tmp_path / "figures.json"
+    done = run(str(BENCHMARKS), "--quick", "--only", theme, "--json", str(file))
+    assert done.returncode == 0, done.stderr
+    [table] = json.loads(file.read_text())["tables"]
+    assert [row["name"] for row in table["rows"]] == SERVED[theme]
+    assert all(row["targets"] for row in table["rows"])
+
+
+def test_without_wrk_servers_are_an_error_and_no_empty_table(tmp_path):
+    done = run(str(BENCHMARKS), "--quick", "--only", "servers", PATH=str(tmp_path))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "wrk is not there, so servers cannot be measured: apt install wrk" in done.stderr
 
 
 def test_an_unknown_theme_is_named_and_ends_in_2():

@@ -66,7 +66,7 @@ def _unix(path: str, backlog: int) -> socket.socket:
                 raise OSError(errno.EADDRINUSE, "")
             os.unlink(path)
         listener.bind(path)
-        os.chmod(path, 0o666)  # as with a port, whoever can get there may connect
+        os.chmod(path, 0o666)  # noqa: S103 - as with a port, who gets there may connect
         listener.listen(backlog)
     except BaseException:
         listener.close()

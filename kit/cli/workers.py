@@ -36,9 +36,7 @@ _PAUSES = (0, 1, 2, 4, 8, 15, 30)  # seconds until a worker is started again tha
 class Worker:
     """One process that serves; all that are started together are of one `generation`."""
 
-    def __init__(
-        self, generation: int, listeners: Iterable[socket.socket], folder: Path
-    ) -> None:
+    def __init__(self, generation: int, listeners: Iterable[socket.socket], folder: Path) -> None:
         self.generation = generation
         self.is_ready = False
         self.is_leaving = False
@@ -145,7 +143,8 @@ class Workers:
             if not self._served:
                 return True
             if one.generation != self._served:
-                click.echo(f"Not reloaded: {one.label} did not start; the old ones go on.", err=True)
+                what = f"Not reloaded: {one.label} did not start, and the old ones go on."
+                click.echo(what, err=True)
                 self._wanted = self._served
                 self._dismiss(w for w in self._workers if w.generation != self._served)
                 continue

@@ -72,10 +72,13 @@ class Gateway:
         self._find_static = dispatch.static.get
         self._find = dispatch.router.match
 
-    def find(self, environ: Environ) -> tuple[Plan, Mapping[str, Any]]:
-        """Return the plan for a request, and the values of its path; raise to refuse it."""
+    def admit(self, environ: Environ) -> None:
+        """Look at who asks, and whom; raise to refuse the request."""
         for look in self._before:
             look(environ)
+
+    def find(self, environ: Environ) -> tuple[Plan, Mapping[str, Any]]:
+        """Return the plan for a request that is admitted, and the values of its path."""
         path = environ.get("PATH_INFO") or "/"
         if not path.isascii() or "\0" in path or "/." in path:
             path = _checked(path)

@@ -7,10 +7,10 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
 from functools import lru_cache, partial
 from types import coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from kit.answers import Answer, Environ, Header, Stream
-from kit.clients import Client, Receive, Scope, Send, client_of, environ_of
+from kit.clients import ADMITTED, Environs, Message, Receive, Scope, Send, client_of
 from kit.errors import ConfigError
 from kit.gateways import Gateway
 from kit.plans import Plan
@@ -20,6 +20,7 @@ from kit.waiting import Place, Threads, end_threads, in_thread, limit_threads, t
 if TYPE_CHECKING:
     from kit.app import App
 
+T = TypeVar("T")
 ASGI = Callable[[Scope, Receive, Send], Coroutine[Any, Any, None]]
 
 logger = logging.getLogger("kit")
@@ -28,66 +29,93 @@ SOCKETS = "kit.socket"
 """The key of the environ under which the gateway puts the socket."""
 
 
-def make_asgi(gateway: Gateway) -> ASGI:
-    """Make the ASGI callable of a started application, for requests and WebSockets."""
-    find, finish, events = gateway.find, gateway.finish, gateway.events
+def make_asgi(app: App) -> ASGI:
+    """Make the ASGI callable of an application, which starts it unless a lifespan does."""
+    environs = Environs()
 
-    async def respond(client: Client, environ: Environ, send: Send) -> None:
-        try:
-            if events:
-                await in_thread(events.started, environ)
-            plan, values = find(environ)
-            if plan.place == "inline":
-                answer = plan.answer(environ, values)
-            elif plan.place == "loop":
-                answer = await plan.run(environ, values)
-            else:
-                if client.more and "HTTP_EXPECT" not in environ:
-                    await client.fill()
-                answer = await _in_thread(plan, environ, values)
-            if type(answer[2]) is Stream:
-                await answer[2].start()
-        except Exception as error:
-            answer = await gateway.failed(environ, error, _perform)
-        line, headers, body = finish(environ, answer)
-        if events:
-            await in_thread(events.finished, environ, int(line[:3]))
-        if type(body) is Stream:
-            await _stream(line, headers, body, send)
+    async def asgi(scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, talk over a WebSocket, or start and stop with the server."""
+        kind = scope["type"]
+        if kind == "lifespan":
+            await _lifespan(app, receive, send)
             return
-        await send(_start(line, headers))
-        await send({"type": "http.response.body", "body": b"".join(body)})
-
-    async def http(scope: Scope, receive: Receive, send: Send) -> None:
-        environ = environ_of(scope)
+        gateway = app.gateway or await _started(app)
+        environ = environs.make(scope)
+        if kind == "websocket":
+            await _websocket(gateway, environ, receive, send)
+            return
         client = client_of(scope, receive, environ)
+        watched = False
         try:
-            await _noticing(respond(client, environ, send), client.watch)
+            try:
+                if gateway.events:
+                    await in_thread(gateway.events.started, environ)
+                if ADMITTED not in environ:
+                    gateway.admit(environ)
+                    environs.keep(scope)
+                plan, values = gateway.find(environ)
+                if plan.place == "inline":
+                    answer = plan.answer(environ, values)
+                elif plan.place == "loop":
+                    running = plan.run(environ, values)
+                    try:
+                        waits_for = running.send(None)
+                    except StopIteration as stop:
+                        answer = stop.value
+                    else:
+                        watched = client.watch()
+                        answer = await _going_on(running, waits_for)
+                else:
+                    if client.more and "HTTP_EXPECT" not in environ:
+                        await client.fill()
+                    watched = client.watch()
+                    answer = await _in_thread(plan, environ, values)
+                if type(answer[2]) is Stream:
+                    await answer[2].start()
+            except Exception as error:
+                answer = await gateway.failed(environ, error, _perform)
+            line, headers, body = gateway.finish(environ, answer)
+            if gateway.events:
+                await in_thread(gateway.events.finished, environ, int(line[:3]))
+            if type(body) is Stream:
+                watched = watched or client.watch()
+                await _stream(line, headers, body, send)
+                return
+            await send(_start(line, (*headers,)))
+            await send({"type": "http.response.body", "body": b"".join(body)})
         except asyncio.CancelledError:
             if not client.gone:
                 raise
         finally:
-            client.leave()
-
-    async def websocket(scope: Scope, receive: Receive, send: Send) -> None:
-        environ = environ_of(scope)
-        environ[SOCKETS] = socket = Socket(environ, receive, send, gateway.limits)
-        failure: BaseException | None = None
-        try:
-            try:
-                plan, values = find(environ)
-                await plan.run(environ, values)
-            except BaseException as error:
-                failure = error
-            await socket.end(failure)
-        except Exception as error:  # which came before the socket was accepted
-            answer = await gateway.failed(environ, error, _perform)
-            await socket.refuse(finish(environ, answer))
-
-    async def asgi(scope: Scope, receive: Receive, send: Send) -> None:
-        await (http if scope["type"] == "http" else websocket)(scope, receive, send)
+            if watched:
+                client.leave()
 
     return asgi
+
+
+async def _started(app: App) -> Gateway:
+    """Start an application whose server knows no lifespan."""
+    limit_threads(app.stack.app.threads)
+    await in_thread(app.start)
+    if app.gateway is None:
+        raise RuntimeError("the application was stopped while it started")
+    return app.gateway
+
+
+async def _websocket(gateway: Gateway, environ: Environ, receive: Receive, send: Send) -> None:
+    environ[SOCKETS] = socket = Socket(environ, receive, send, gateway.limits)
+    failure: BaseException | None = None
+    try:
+        try:
+            gateway.admit(environ)
+            plan, values = gateway.find(environ)
+            await plan.run(environ, values)
+        except BaseException as error:
+            failure = error
+        await socket.end(failure)
+    except Exception as error:  # which came before the socket was accepted
+        answer = await gateway.failed(environ, error, _perform)
+        await socket.refuse(gateway.finish(environ, answer))
 
 
 async def _perform(plan: Plan, environ: Environ, values: Mapping[str, Any]) -> Answer:
@@ -138,7 +166,7 @@ def _giving(threads: Threads, place: Place) -> Callable[[BaseException | None], 
 async def _stream(line: str, headers: list[Header], body: Stream, send: Send) -> None:
     """Send the chunks as they come; the next one is made when the last one is on its way."""
     try:
-        await send(_start(line, headers))
+        await send(_start(line, (*headers,)))
         while (chunk := await body.next()) is not None:
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
     except BaseException as error:
@@ -147,27 +175,24 @@ async def _stream(line: str, headers: list[Header], body: Stream, send: Send) ->
     await send({"type": "http.response.body", "body": b""})
 
 
-def _start(line: str, headers: list[Header]) -> dict[str, Any]:
+def _start(line: str, headers: tuple[Header, ...]) -> Message:
     return {
         "type": "http.response.start",
         "status": int(line[:3]),
-        "headers": [_encoded(name, value) for name, value in headers],
+        "headers": [*_encoded(headers)],
     }
 
 
-@lru_cache(maxsize=512)
-def _encoded(name: str, value: str) -> tuple[bytes, bytes]:
-    return name.lower().encode("latin-1"), value.encode("latin-1")
+@lru_cache(maxsize=256)
+def _encoded(headers: tuple[Header, ...]) -> tuple[tuple[bytes, bytes], ...]:
+    return tuple(
+        (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers
+    )
 
 
 @coroutine
-def _noticing(running: Coroutine[Any, Any, None], notice: Callable[[], None]) -> Generator[Any]:
-    """Run a coroutine, and call `notice` when it has to wait for the first time."""
-    try:
-        waited = running.send(None)
-    except StopIteration:
-        return
-    notice()
+def _going_on(running: Coroutine[Any, Any, T], waited: Any) -> Generator[Any, Any, T]:
+    """Go on with a coroutine that has begun, and waits for something."""
     while True:
         try:
             value = yield waited
@@ -177,32 +202,29 @@ def _noticing(running: Coroutine[Any, Any, None], notice: Callable[[], None]) ->
             step = partial(running.send, value)
         try:
             waited = step()
-        except StopIteration:
-            return
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
 
 
-def make_lifespan(app: App) -> ASGI:
-    """Make the ASGI callable that starts and stops an application with its server."""
-
-    async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
-        await receive()
-        limit_threads(app.stack.app.threads)
-        try:
-            await in_thread(app.start)
-        except Exception as error:
-            if not isinstance(error, ConfigError):
-                logger.exception("the application could not be started")
-            await send({"type": "lifespan.startup.failed", "message": str(error)})
-            return
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        try:
-            await in_thread(app.stop)
-            await end_threads()
-        except Exception as error:
-            logger.exception("the application could not be stopped in order")
-            await send({"type": "lifespan.shutdown.failed", "message": str(error)})
-            return
-        await send({"type": "lifespan.shutdown.complete"})
-
-    return lifespan
+async def _lifespan(app: App, receive: Receive, send: Send) -> None:
+    """Start and stop an application with its server."""
+    await receive()
+    limit_threads(app.stack.app.threads)
+    try:
+        await in_thread(app.start)
+    except Exception as error:
+        if not isinstance(error, ConfigError):
+            logger.exception("the application could not be started")
+        await send({"type": "lifespan.startup.failed", "message": str(error)})
+        return
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    try:
+        await in_thread(app.stop)
+        await end_threads()
+    except Exception as error:
+        logger.exception("the application could not be stopped in order")
+        await send({"type": "lifespan.shutdown.failed", "message": str(error)})
+        return
+    await send({"type": "lifespan.shutdown.complete"})

@@ -13,12 +13,13 @@ from kit.waiting import drive
 
 def make_wsgi(gateway: Gateway) -> WSGI:
     """Make the WSGI callable of a started application."""
-    find, finish, events = gateway.find, gateway.finish, gateway.events
+    admit, find, finish, events = gateway.admit, gateway.find, gateway.finish, gateway.events
 
     def wsgi(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         try:
             if events:
                 events.started(environ)
+            admit(environ)
             plan, values = find(environ)
             answer = plan.answer(environ, values)
             if type(answer[2]) is Stream:

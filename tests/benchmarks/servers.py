@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from harness import Effort, Row, Table, Target, row, say
-from processes import before, serving
+from processes import Server, before, serving
 
 OURS, BARE, SHORT = "Framekit", "bare", "2 headers"
 APPS = {
@@ -27,14 +27,16 @@ LIMIT = 0.95
 SERVER_CORE, CLIENT_CORE = 0, 1
 CONNECTIONS = 16
 NOTES = [
-    f"wrk with {CONNECTIONS} connections on one core, a server with one worker on another;"
-    " gunicorn has 4 threads, all else is as the servers come",
+    f"wrk with {CONNECTIONS} connections on one core keeps a server with one worker busy on"
+    " another; gunicorn has 4 threads, all else is as the servers come",
+    "a second is one of the server's CPU time: so much it answers in a second, unless other"
+    " processes take its core from it",
     f"{BARE!r} is a callable that sends the same status, headers and body, with its list of"
     " headers ready made, and encodes JSON for each request with msgspec, as ours does",
     f"{SHORT!r} is the same without the five headers for security: what these alone cost",
     "gunicorn and granian WSGI run plain handlers, uvicorn and granian ASGI those with async def",
 ]
-_RATE = re.compile(r"^Requests/sec: +([0-9.]+)$", re.MULTILINE)
+_COUNT = re.compile(r"^ *([0-9]+) requests in ", re.MULTILINE)
 _WRONG = re.compile(r"^ *(?:Non-2xx|Socket errors).*$", re.MULTILINE)
 
 
@@ -68,33 +70,33 @@ def _timed(server: str, plan: Plan) -> list[Row]:
     }
     for start in range(plan.starts):  # no two processes are equally fast
         with ExitStack() as to_stop:
-            urls = {
+            served = {
                 name: to_stop.enter_context(
                     serving(server, app.format(kind=plan.servers[server]), core=SERVER_CORE)
-                ).url
+                )
                 for name, app in APPS.items()
             }
-            _check(urls)
-            for url in urls.values():
-                _rate(url, plan.seconds)
+            _check(served)
+            for one in served.values():
+                _rate(one, "/", plan.seconds)
             for number in range(plan.rounds):
                 for case, path in PATHS.items():
-                    order = list(urls)
+                    order = list(served)
                     random.Random(f"{start} {number} {case}").shuffle(order)
                     for name in order:
-                        samples[case][name].append(_rate(urls[name] + path, plan.seconds))
+                        samples[case][name].append(_rate(served[name], path, plan.seconds))
     rows = [row(f"{case}, {server}", found, 1, [OURS]) for case, found in samples.items()]
-    for one in rows:
-        ratio = one.ratios[OURS][BARE]
+    for timed in rows:
+        ratio = timed.ratios[OURS][BARE]
         target = Target(f"{OURS} >= {LIMIT:.2f} x {BARE}", f"{ratio:.2f}", ratio >= LIMIT)
-        one.targets.append(target)
+        timed.targets.append(target)
     return rows
 
 
-def _check(urls: dict[str, str]) -> None:
+def _check(served: dict[str, Server]) -> None:
     """Raise ValueError unless ours and the bare one send the same."""
     for path in PATHS.values():
-        found = {name: _answer(url + path) for name, url in urls.items()}
+        found = {name: _answer(one.url + path) for name, one in served.items()}
         if found[OURS] != found[BARE] or found[OURS][1:] != found[SHORT][1:]:
             raise ValueError(f"the answers to {path} are not the same: {found}")
 
@@ -107,16 +109,18 @@ def _answer(url: str) -> tuple[dict[str, str], int, str, bytes]:
         return headers, answer.status, headers["content-type"], answer.read()
 
 
-def _rate(url: str, seconds: float) -> float:
-    """Let wrk ask for some seconds, and return how many answers came in one."""
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{int(seconds) + 2}s", url]
+def _rate(server: Server, path: str, seconds: float) -> float:
+    """Let wrk ask for some seconds; return how many answers came in one of CPU time."""
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{int(seconds) + 2}s", server.url + path]
+    used = server.cpu()
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, preexec_fn=before(CLIENT_CORE)
     )
     time.sleep(seconds)
     process.send_signal(signal.SIGINT)  # it tells what it has counted by then
     told, _ = process.communicate()
-    rate, wrong = _RATE.search(told), _WRONG.search(told)
-    if rate is None or wrong or not float(rate[1]):
+    used = server.cpu() - used
+    count, wrong = _COUNT.search(told), _WRONG.search(told)
+    if count is None or wrong or not int(count[1]):
         raise RuntimeError(f"{' '.join(command)} failed: {told}")
-    return float(rate[1])
+    return int(count[1]) / used

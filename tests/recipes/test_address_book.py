@@ -76,6 +76,16 @@ def test_its_tests_pass_on_every_two_components(copy: Path, redis_url: str):
     combinations = matrix(copy, *slots)
     met = {pair for one in combinations for pair in permutations(one["components"].values(), 2)}
     assert {("mako", "wtforms"), ("peewee", "pydantic"), ("redis", "pyjwt")} <= met
+    wsgi, asgi = (
+        {
+            name
+            for one in combinations
+            if one["gateway"] == way
+            for name in one["components"].values()
+        }
+        for way in ("wsgi", "asgi")
+    )
+    assert wsgi == asgi
     assert not (copy / "address_book.db").exists()
 
 
@@ -83,7 +93,7 @@ def test_its_contacts_are_kept_by_every_database(
     copy: Path, own_database: Callable[..., str], postgres_url: str, mariadb_url: str
 ):
     urls = ",".join(own_database(url, "_book") for url in (postgres_url, mariadb_url))
-    few = ["--slot", "persistence", "--vary", f"persistence.url={urls}"]
+    few = ["--slot", "persistence", "--vary", f"persistence.url={urls}", "--gateway", "wsgi"]
     combinations = matrix(copy, *few, "--", "tests/test_contacts.py", "-k", "not photo")
     tried = {(one["components"]["persistence"], *one["values"].values()) for one in combinations}
     assert len(tried) == 4

@@ -66,10 +66,11 @@ def databases(
     return [f"sqlite:///{tmp_path}/test.db", *own]
 
 
-def test_its_tests_pass_on_every_two_components(copy: Path):
-    rows = [one["components"] for one in matrix(copy)]
+def test_its_tests_pass_on_every_two_components_and_through_both_gateways(copy: Path):
+    rows = [one["components"] | {"gateway": one["gateway"]} for one in matrix(copy)]
     tried = {slot: {row[slot] for row in rows} for slot in rows[0]}
-    assert set(tried) == {"routing", "templating", "validation", "persistence", "sessions"}
+    slots = {"routing", "templating", "validation", "persistence", "sessions"}
+    assert set(tried) == {*slots, "gateway"}
     for one, other in combinations(tried, 2):
         met = {(row[one], row[other]) for row in rows}
         assert met == set(product(tried[one], tried[other]))
@@ -78,7 +79,8 @@ def test_its_tests_pass_on_every_two_components(copy: Path):
 
 def test_its_tests_pass_on_every_database(copy: Path, databases: list[str]):
     urls = ",".join(databases)
-    found = matrix(copy, "--slot", "persistence", "--vary", f"persistence.url={urls}")
+    vary = ["--vary", f"persistence.url={urls}", "--gateway", "asgi"]
+    found = matrix(copy, "--slot", "persistence", *vary)
     tried = {(one["components"]["persistence"], *one["values"].values()) for one in found}
     assert len(tried) == 6
 

@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Literal
 from urllib.parse import quote
@@ -57,7 +58,9 @@ def print_line(line: str) -> None:
     sys.stdout.flush()
 
 
-def log_wsgi(app: Callable[..., Any], style: Style, write: Write = print_line) -> Callable[..., Any]:
+def log_wsgi(
+    app: Callable[..., Any], style: Style, write: Write = print_line
+) -> Callable[..., Any]:
     """Return a WSGI application that logs the requests of another."""
 
     def logging(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -140,8 +143,6 @@ def _settled(environ: Environ, trust: Callable[[Environ], None]) -> Environ:
     """Return an environ with the client that proxies give, as far as they are believed."""
     if environ["REQUEST_METHOD"].startswith("("):
         environ["REQUEST_METHOD"] = "GET"  # that of a WebSocket
-    try:
+    with suppress(BadRequest):  # it is answered with 400, and the log keeps whom the server saw
         trust(environ)
-    except BadRequest:
-        pass  # it is answered with 400, and the log keeps whom the server saw
     return environ
