@@ -13,7 +13,7 @@ from kit.answers import Answer, Environ
 from kit.assembly import Stack, assemble
 from kit.config import Config
 from kit.errors import ConfigError
-from kit.gateways import WSGI, Gateway
+from kit.gateways import WSGI, After, Gateway
 from kit.gateways.asgi import ASGI, make_asgi
 from kit.gateways.wsgi import make_wsgi
 from kit.patterns import CONVERTERS, Converter, Native
@@ -53,6 +53,7 @@ class App(Routes):
         self.record_types: list[type] = []
         self.own_providers: list[Provider] = []
         self.error_handlers: dict[type[BaseException] | int, Callable[..., Any]] = {}
+        self.after: list[After] = []
         self._lock = threading.RLock()
         self._wsgi: WSGI = self._first
         self.gateway: Gateway | None = None

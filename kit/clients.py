@@ -84,12 +84,11 @@ class Client:
             data, self._buffer = data[:size], data[size:]
         return data
 
-    def watch(self) -> bool:
+    def watch(self) -> None:
         """Cancel the current task when the client is gone, from when its request is complete."""
         self._owner = asyncio.current_task()
         if not self.more:
             self._watch()
-        return True
 
     def _watch(self) -> None:
         if self._watching is None:
@@ -110,12 +109,13 @@ class Client:
             self._watching.cancel()
 
 
-def client_of(scope: Scope, receive: Receive, environ: Environ) -> Client:
-    """Return the client of a request, and put its body into the environ."""
+def client_of(scope: Scope, receive: Receive, environ: Environ) -> Client | None:
+    """Put the body of a request into its environ, and return its client; None without a body."""
     sized = "CONTENT_LENGTH" in environ
-    more = sized or "HTTP_TRANSFER_ENCODING" in environ or scope["http_version"] not in _FRAMED
-    environ["wsgi.input"] = client = Client(receive, more)
-    if more and not sized:
+    if not sized and "HTTP_TRANSFER_ENCODING" not in environ and scope["http_version"] in _FRAMED:
+        return None
+    environ["wsgi.input"] = client = Client(receive, more=True)
+    if not sized:
         environ["wsgi.input_terminated"] = True
     return client
 
@@ -135,11 +135,14 @@ class Environs:
 
         Headers whose name has an underscore are left out: they would look like others.
         """
-        known = self._known.get(_headers_of(scope))
+        known = self._known.get((scope.get("server"), scope["http_version"], *scope["headers"]))
         environ = known.copy() if known else _read(scope)
         environ["REQUEST_METHOD"] = scope.get("method", SOCKET)
-        environ["QUERY_STRING"] = scope["query_string"].decode("latin-1")
+        if query := scope["query_string"]:
+            environ["QUERY_STRING"] = query.decode("latin-1")
         environ["asgi.scope"] = scope
+        scheme = scope.get("scheme", "http")
+        environ["wsgi.url_scheme"] = _SCHEMES.get(scheme, scheme)
         path = scope["path"]
         environ["PATH_INFO"] = path if path.isascii() else _latin(scope, path)
         if mounted := scope.get("root_path"):
@@ -159,25 +162,21 @@ class Environs:
         ):
             if len(self._known) >= _MOST_KEPT:
                 self._known.clear()
-            self._known[_headers_of(scope)] = _read(scope) | {ADMITTED: True}
-
-
-def _headers_of(scope: Scope) -> Any:
-    """Return what `_read` makes an environ of."""
-    return scope["http_version"], scope.get("scheme"), scope.get("server"), (*scope["headers"],)
+            key = (scope.get("server"), scope["http_version"], *headers)
+            self._known[key] = _read(scope) | {ADMITTED: True}
 
 
 def _read(scope: Scope) -> Environ:
     """Return what an environ says of the server and the headers."""
-    scheme = scope.get("scheme", "http")
     host, port = scope.get("server") or ("localhost", 80)
     environ: Environ = {
         "SCRIPT_NAME": "",
+        "QUERY_STRING": "",
         "SERVER_NAME": host,
         "SERVER_PORT": str(port or ""),
         "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
         "wsgi.version": (1, 0),
-        "wsgi.url_scheme": _SCHEMES.get(scheme, scheme),
+        "wsgi.url_scheme": "",
         "wsgi.input": _EMPTY,
         "wsgi.errors": sys.stderr,
         "wsgi.multithread": True,

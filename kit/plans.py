@@ -18,7 +18,7 @@ from collections.abc import (
     Mapping,
 )
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from operator import itemgetter
 from typing import Any, Literal, NamedTuple
@@ -59,13 +59,16 @@ class Plan:
     `place` says where it may run beside an event loop: ``"inline"`` plans never wait, ``"thread"``
     plans are plain code all through, and ``"loop"`` plans are coroutines, to be awaited by `run`.
     `answer` is for threads, and for everybody without a loop. A stream of a plan that keeps to
-    `one_thread` is sent by the thread that began it.
+    `one_thread` is sent by the thread that began it. Where `quick` is set, it makes the coroutine
+    of the handler itself, and `convert` an answer of what that returns: the same as `run` does.
     """
 
     run: Running
     answer: Answering
     place: Place
     one_thread: bool = False
+    quick: Callable[[Mapping[str, Any]], Coroutine[Any, Any, Any]] | None = None
+    convert: Convert | None = None
 
     @classmethod
     def of(cls, answer: Answering, place: Place) -> Plan:
@@ -78,7 +81,7 @@ class Plan:
 
     def around(self, run: Running) -> Plan:
         """Make a plan of a coroutine function that runs this one within."""
-        return replace(self, run=run, answer=_answering(run, self.place))
+        return Plan(run, _answering(run, self.place), self.place, self.one_thread)
 
 
 def _answering(run: Running, place: Place) -> Answering:
@@ -167,9 +170,14 @@ def compile_plan(
     if not opened and plan_place != "loop" and {"environ", VALUES}.isdisjoint(wanted):
         return Plan.of(_direct(call, wanted, constants, parse, convert), plan_place)
     waits = inspect.iscoroutinefunction(called_by(handler))
-    if waits and not (opened or parse or constants) and {"environ", VALUES}.isdisjoint(wanted):
-        run = _direct_async(call, _getter(wanted), convert)
-        return Plan(run, _answering(run, "loop"), "loop")
+    if waits and not (opened or constants) and {"environ", VALUES}.isdisjoint(wanted):
+        quick = _quick(call, wanted, tuple(parse.items()))
+
+        async def run_quick(environ: Environ, values: Mapping[str, Any]) -> Answer:
+            return convert(environ, await quick(values))
+
+        answer = _answering(run_quick, "loop")
+        return Plan(run_quick, answer, "loop", quick=quick, convert=convert)
     if plan_place == "loop" and not (inline or is_async(handler)):
         call, waits = partial(in_thread, call), True
     run = _with_providers(
@@ -437,15 +445,25 @@ def _direct(
     return lambda environ, values: convert(environ, call(*arguments(values)))
 
 
-def _direct_async(
-    call: Callable[..., Coroutine[Any, Any, Any]], arguments: _Arguments, convert: Convert
-) -> Running:
-    """Make the plan of a coroutine function that needs nothing of the request but its path."""
+def _quick(
+    call: Callable[..., Coroutine[Any, Any, Any]],
+    wanted: tuple[str, ...],
+    parsers: tuple[tuple[str, Callable[[Any], Any]], ...],
+) -> Callable[[Mapping[str, Any]], Coroutine[Any, Any, Any]]:
+    """Return what calls a coroutine function that needs nothing of the request but its path."""
+    if not wanted:
+        return lambda values: call()
+    if len(wanted) == len(parsers) == 1:
+        [(name, one)] = parsers
+        return lambda values: call(one(values[name]))
+    arguments = _getter(wanted)
+    if not parsers:
+        return lambda values: call(*arguments(values))
 
-    async def run(environ: Environ, values: Mapping[str, Any]) -> Answer:
-        return convert(environ, await call(*arguments(values)))
+    def quick(values: Mapping[str, Any]) -> Coroutine[Any, Any, Any]:
+        return call(*arguments({**values, **{name: one(values[name]) for name, one in parsers}}))
 
-    return run
+    return quick
 
 
 def _with_providers(

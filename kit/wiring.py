@@ -212,7 +212,7 @@ class Wiring:
     def _after(self) -> list[After]:
         """Return what is done to each answer last."""
         tables = self.app.stack.tables
-        done: list[After] = []
+        done: list[After] = [*self.app.after]
         if tables["responses"].compress:
             done.append(compressing(tables["responses"]))
         if self.cors:

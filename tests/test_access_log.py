@@ -36,7 +36,8 @@ def make(config: dict) -> App:
 
 def by_wsgi(app: App, style: str, path: str, headers: dict[str, str]) -> list[str]:
     lines: list[str] = []
-    Client(log_wsgi(app, style, lines.append)).get(path, headers=headers).close()
+    client = Client(log_wsgi(app, style, lines.append))
+    client.get(path, headers=headers, environ_base={"REMOTE_ADDR": "127.0.0.1"}).close()
     app.stop()
     return lines
 

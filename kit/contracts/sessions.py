@@ -570,7 +570,8 @@ class SessionsContract(Contract):
             lambda session: session.flashes(),
             lambda session: session.rotate(),
             lambda session: (dict(session), len(session), session.stored),
-            lambda session: (session.destroy(), session.update(a=1)),
+            lambda session: session.destroy(),
+            lambda session: session.update(a=2),
             lambda session: session.clear(),
             lambda session: session.update(a=1),
         ]

@@ -108,6 +108,8 @@ class Gateway:
 
     def finish(self, environ: Environ, answer: Answer) -> Answer:
         """Return an answer as it is to go out."""
+        if not self._after and environ["wsgi.url_scheme"] != "https" and FILES not in environ:
+            return answer
         line, headers, body = answer
         if FILES in environ:
             _close_after(body, environ[FILES])

@@ -9,8 +9,8 @@ from functools import lru_cache, partial
 from types import coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from kit.answers import Answer, Environ, Header, Stream
-from kit.clients import ADMITTED, Environs, Message, Receive, Scope, Send, client_of
+from kit.answers import STATUS_LINES, Answer, Environ, Header, Stream
+from kit.clients import ADMITTED, Client, Environs, Message, Receive, Scope, Send, client_of
 from kit.errors import ConfigError
 from kit.gateways import Gateway
 from kit.plans import Plan
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kit.app import App
 
 T = TypeVar("T")
+_STATUSES = {line: status for status, line in STATUS_LINES.items()}
 ASGI = Callable[[Scope, Receive, Send], Coroutine[Any, Any, None]]
 
 logger = logging.getLogger("kit")
@@ -45,7 +46,7 @@ def make_asgi(app: App) -> ASGI:
             await _websocket(gateway, environ, receive, send)
             return
         client = client_of(scope, receive, environ)
-        watched = False
+        watched: Client | None = None
         try:
             try:
                 if gateway.events:
@@ -57,18 +58,20 @@ def make_asgi(app: App) -> ASGI:
                 if plan.place == "inline":
                     answer = plan.answer(environ, values)
                 elif plan.place == "loop":
-                    running = plan.run(environ, values)
+                    quick, convert = plan.quick, plan.convert
+                    running = quick(values) if quick else plan.run(environ, values)
                     try:
                         waits_for = running.send(None)
                     except StopIteration as stop:
-                        answer = stop.value
+                        result = stop.value
                     else:
-                        watched = client.watch()
-                        answer = await _going_on(running, waits_for)
+                        watched = _watched(client, receive)
+                        result = await _going_on(running, waits_for)
+                    answer = convert(environ, result) if convert else result
                 else:
-                    if client.more and "HTTP_EXPECT" not in environ:
+                    if client and "HTTP_EXPECT" not in environ:
                         await client.fill()
-                    watched = client.watch()
+                    watched = _watched(client, receive)
                     answer = await _in_thread(plan, environ, values)
                 if type(answer[2]) is Stream:
                     await answer[2].start()
@@ -78,19 +81,25 @@ def make_asgi(app: App) -> ASGI:
             if gateway.events:
                 await in_thread(gateway.events.finished, environ, int(line[:3]))
             if type(body) is Stream:
-                watched = watched or client.watch()
+                watched = watched or _watched(client, receive)
                 await _stream(line, headers, body, send)
                 return
             await send(_start(line, (*headers,)))
             await send({"type": "http.response.body", "body": b"".join(body)})
         except asyncio.CancelledError:
-            if not client.gone:
+            if watched is None or not watched.gone:
                 raise
         finally:
             if watched:
-                client.leave()
+                watched.leave()
 
     return asgi
+
+
+def _watched(client: Client | None, receive: Receive) -> Client:
+    client = client or Client(receive, more=False)
+    client.watch()
+    return client
 
 
 async def _started(app: App) -> Gateway:
@@ -176,11 +185,8 @@ async def _stream(line: str, headers: list[Header], body: Stream, send: Send) ->
 
 
 def _start(line: str, headers: tuple[Header, ...]) -> Message:
-    return {
-        "type": "http.response.start",
-        "status": int(line[:3]),
-        "headers": [*_encoded(headers)],
-    }
+    status = _STATUSES.get(line) or int(line[:3])
+    return {"type": "http.response.start", "status": status, "headers": [*_encoded(headers)]}
 
 
 @lru_cache(maxsize=256)

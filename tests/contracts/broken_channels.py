@@ -58,7 +58,7 @@ class Broken(ChannelsContract):
 
     @pytest.fixture(autouse=True)
     def impatient(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(contract, "SECONDS", 0.5)
+        monkeypatch.setattr(contract, "SECONDS", 0.2)
 
     @pytest.fixture
     def rooms(self) -> Rooms:

@@ -14,7 +14,6 @@ from urllib.parse import quote
 from werkzeug.exceptions import BadRequest
 
 from kit.answers import Environ
-from kit.clients import environ_of
 from kit.security.options import SecurityOptions
 from kit.security.proxies import proxy_trust
 
@@ -116,7 +115,7 @@ def log_asgi(
         if scope["type"] == "lifespan":
             await app(scope, receive, send)
             return
-        entry = Entry(_settled(environ_of(scope), trust), style, write)
+        entry = Entry(_environ(scope, trust), style, write)
         if scope["type"] == "websocket":
             entry.status = 403
 
@@ -139,10 +138,18 @@ def log_asgi(
     return logging
 
 
-def _settled(environ: Environ, trust: Callable[[Environ], None]) -> Environ:
-    """Return an environ with the client that proxies give, as far as they are believed."""
-    if environ["REQUEST_METHOD"].startswith("("):
-        environ["REQUEST_METHOD"] = "GET"  # that of a WebSocket
+def _environ(scope: dict[str, Any], trust: Callable[[Environ], None]) -> Environ:
+    """Return what the log needs, with the client that proxies give as far as they are believed."""
+    environ: Environ = {
+        "REQUEST_METHOD": scope.get("method", "GET"),
+        "PATH_INFO": scope["path"].encode("utf-8", "surrogatepass").decode("latin-1"),
+        "REMOTE_ADDR": (scope.get("client") or [""])[0],
+    }
+    for name, value in scope["headers"]:
+        if name.startswith(b"x-forwarded-"):
+            key = f"HTTP_{name.decode('latin-1').upper().replace('-', '_')}"
+            text = value.decode("latin-1")
+            environ[key] = f"{environ[key]},{text}" if key in environ else text
     with suppress(BadRequest):  # it is answered with 400, and the log keeps whom the server saw
         trust(environ)
     return environ
