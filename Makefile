@@ -20,7 +20,7 @@ test: .venv/.dev         ## Check everything: lint, types, layers, tests, docs, 
 browser: .venv/.dev $(AXE)  ## Use the address book in a real browser (needs chromium and npm)
 	@$(BIN)/python -m pytest -q tests/browser
 
-bench: .venv/.dev        ## Measure beside Falcon, Bottle, Flask, FastAPI and Django
+bench: .venv/.dev        ## Measure beside other frameworks, and on servers (needs wrk)
 	@$(BIN)/python tests/benchmarks
 
 figures: .venv/.dev      ## Measure, and write the page of figures anew

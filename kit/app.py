@@ -152,7 +152,7 @@ class App(Routes):
         """
         with self._lock:
             if not self._started:
-                self._open_until_stop.enter_context(background_loop())
+                self._open_until_stop.enter_context(background_loop)
                 try:
                     wiring = self._wiring
                     for _ in self.stack.plugins.each("kit_start", app=self):

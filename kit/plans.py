@@ -146,7 +146,7 @@ def compile_plan(
     where = where or place(handler)
     guards, instead = tuple(guards), set(instead)
     wanted = _wanted(handler, providers, given, instead)
-    meant = providers.meant(wanted, is_async(handler))
+    meant = providers.meant(wanted, is_async(handler) or inline)
     order = _order(handler, meant, guards, providers, given | instead, where)
     opened = [p for p in order if p.scope == "request" and p.name not in ("environ", VALUES)]
     _check_blocking(Provider.of(handler), wanted, providers, where, inline)

@@ -60,15 +60,16 @@ class Socket:
 
     It is accepted with the first message that is sent or waited for. ``async for message in
     socket`` gives text as str and binary messages as bytes, in order, and ends when the connection
-    is closed. Several tasks may send; one reads. `environ` is the environ of the handshake, and
-    `offered` are the subprotocols that the client offers. One message is read ahead, so that
-    whoever sends is told when the client is gone, and a handler that does not read is cancelled.
+    is closed. Several tasks may send; one reads. One message is read ahead, so that whoever sends
+    is told when the client is gone, and a handler that never reads is cancelled.
+
+    `environ` is the environ of the handshake, `offered` are the subprotocols that the client
+    offers, and `limits` those of the route.
     """
 
     __slots__ = (
         "_ahead",
         "_closed",
-        "_most",
         "_owner",
         "_reading",
         "_receive",
@@ -77,6 +78,7 @@ class Socket:
         "_unread",
         "accepted",
         "environ",
+        "limits",
         "offered",
     )
 
@@ -90,9 +92,9 @@ class Socket:
         self.environ = environ
         self.offered: tuple[str, ...] = tuple(environ["asgi.scope"].get("subprotocols") or ())
         self.accepted = False
+        self.limits = limits
         self._receive = receive
         self._send = send
-        self._most = limits.message
         self._turn = asyncio.Lock()  # servers are not asked to send two messages at once
         self._owner = asyncio.current_task()
         self._ahead: asyncio.Task[str | bytes | None] | None = None
@@ -182,7 +184,7 @@ class Socket:
         if message is None:
             raise SocketClosed(*self._closed or (1006,))
         if self._is_too_large(message):
-            await self.close(1009, f"A message has at most {Size(self._most)}.")
+            await self.close(1009, f"A message has at most {Size(self.limits.message)}.")
             raise SocketClosed(*self._closed or (1009,))
         self._ahead = asyncio.create_task(self._read())
         return message
@@ -195,9 +197,10 @@ class Socket:
         return None if ahead.cancelled() else ahead.result()
 
     def _is_too_large(self, message: str | bytes) -> bool:
-        if isinstance(message, str) and len(message) <= self._most < 4 * len(message):
-            return len(message.encode()) > self._most
-        return len(message) > self._most
+        most = self.limits.message
+        if isinstance(message, str) and len(message) <= most < 4 * len(message):
+            return len(message.encode()) > most
+        return len(message) > most
 
     def __aiter__(self) -> Socket:
         return self

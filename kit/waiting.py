@@ -11,9 +11,8 @@ import os
 import threading
 import weakref
 from asyncio import AbstractEventLoop
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from contextvars import Context, ContextVar, copy_context
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
@@ -52,7 +51,7 @@ def wait(awaitable: Awaitable[T]) -> T:
             if asyncio.iscoroutine(awaitable):
                 awaitable.close()
             raise RuntimeError(_ON_THE_LOOP)
-        loop = _background.loop()
+        loop = background_loop.loop()
     future = asyncio.run_coroutine_threadsafe(_awaited(awaitable), loop)
     try:
         return future.result()
@@ -309,25 +308,24 @@ class _Background:
                 started.result()
             return self._loop
 
-    @contextmanager
-    def used(self) -> Iterator[None]:
-        """Keep the loop while somebody may use it; the last one ends it and its thread."""
+    def __enter__(self) -> None:
+        """Keep the loop while somebody may use it."""
         with self._lock:
             self._users += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._users -= 1
-                ending = not self._users and self._loop is not None
-                loop, thread = self._loop, self._thread
-                if ending:
-                    self._loop = self._thread = None
-            if ending and loop is not None and thread is not None:
-                asyncio.run_coroutine_threadsafe(_end(loop), loop).result()
-                loop.call_soon_threadsafe(loop.stop)
-                thread.join()
-                loop.close()
+
+    def __exit__(self, *exc: object) -> None:
+        """Let go of it; the last one ends it and its thread."""
+        with self._lock:
+            self._users -= 1
+            ending = not self._users and self._loop is not None
+            loop, thread = self._loop, self._thread
+            if ending:
+                self._loop = self._thread = None
+        if ending and loop is not None and thread is not None:
+            asyncio.run_coroutine_threadsafe(_end(loop), loop).result()
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            loop.close()
 
     def forked(self) -> None:
         """Begin anew in a new process, which has none of its parent's threads."""
@@ -345,6 +343,5 @@ async def _end(loop: AbstractEventLoop) -> None:
     await loop.shutdown_default_executor()
 
 
-_background = _Background()
-background_loop = _background.used
-os.register_at_fork(after_in_child=_background.forked)
+background_loop = _Background()
+os.register_at_fork(after_in_child=background_loop.forked)

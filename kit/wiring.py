@@ -176,15 +176,13 @@ class Wiring:
             raise ConfigError(providers.problems)
         for filling in stack.fillings.values():
             try:
-                value = providers.value(filling.key)
+                providers.value(filling.key)
             except ConfigError as error:
                 problems = [p if p.where else _at(p, filling) for p in error.problems]
                 providers.problems.extend(problems)
             except Exception as error:
                 what = f"{_label(filling)} could not be made: {type(error).__name__}: {error}"
                 providers.problems.append(Problem(filling.where, what, "", error))
-            else:
-                providers.problems.extend(_lacking(filling, value))
         if providers.problems:
             raise ConfigError(providers.problems)
 
@@ -308,6 +306,8 @@ def _component(filling: Filling) -> Provider:
     def make(*values: Any) -> Any:
         given = dict(zip(names, values, strict=True))
         made = factory(options=filling.options, **given) if takes_options else factory(**given)
+        if problems := _lacking(filling, made):
+            raise ConfigError(problems)
         return plain(made) if plain else made
 
     return Provider(

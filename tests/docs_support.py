@@ -39,7 +39,7 @@ from pathlib import Path
 from markdown_it import MarkdownIt
 from mdit_py_plugins.colon_fence import colon_fence_plugin
 
-SERVERS = ("kit run", "gunicorn ")
+SERVERS = ("kit run", "kit serve")
 NOT_CODE = ("text",)
 FIRST_LINE = re.compile(r"(?:#|//|<!--|##|/\*) ([\w./-]+\.[a-z]\w*)(?::.*)?(?: -->| \*/)?$")
 OPTION = re.compile(r":([\w-]+):\s*(.*)$")
@@ -254,11 +254,12 @@ class Reader:
     def serve(self, command: str, block: Block) -> str:
         """Start a server in place of the last one, and return what it says until it answers."""
         self.stop()
+        bind = {"KIT_SERVING__BIND": f"127.0.0.1:{self.port}"} if "serve" in command else {}
         with self.log.open("w") as log:
             self.server = subprocess.Popen(
                 ["bash", "-c", f"exec {self._ported(command.removesuffix('&'))}"],
                 cwd=self.current,
-                env=self.environ,
+                env=self.environ | bind,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

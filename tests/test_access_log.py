@@ -12,6 +12,7 @@ from werkzeug.test import Client, EnvironBuilder, run_wsgi_app
 from kit import App
 from kit.slots.serving.access import log_asgi, log_wsgi
 
+BASE = {"REMOTE_ADDR": "127.0.0.1"}
 PROXIES = {"security": {"proxies": 1}}
 
 
@@ -37,7 +38,7 @@ def make(config: dict) -> App:
 def by_wsgi(app: App, style: str, path: str, headers: dict[str, str]) -> list[str]:
     lines: list[str] = []
     client = Client(log_wsgi(app, style, lines.append))
-    client.get(path, headers=headers, environ_base={"REMOTE_ADDR": "127.0.0.1"}).close()
+    client.get(path, headers=headers, environ_base=BASE, buffered=True)
     app.stop()
     return lines
 

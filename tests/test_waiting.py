@@ -40,7 +40,7 @@ def run(main):
 
 
 def test_plain_code_waits_on_a_loop_in_the_background():
-    with background_loop():
+    with background_loop:
         assert wait(later(1)) == 1
         assert [t.name for t in threading.enumerate()].count("kit-loop") == 1
     assert "kit-loop" not in [t.name for t in threading.enumerate()]
@@ -60,7 +60,7 @@ def test_what_still_runs_in_the_background_is_cancelled_at_the_end():
         await asyncio.sleep(0)
 
     tasks: list[asyncio.Task[None]] = []
-    with background_loop():
+    with background_loop:
         wait(begin())
     assert ended.is_set()
 
@@ -257,7 +257,7 @@ def test_each_loop_has_its_own_resource():
         return resources.here()
 
     resources = PerLoop(make, close)
-    with background_loop():
+    with background_loop:
         assert wait(here()) == 1
         assert asyncio.run(here()) == 2
 

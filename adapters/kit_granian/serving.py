@@ -5,11 +5,11 @@ from __future__ import annotations
 import socket
 from typing import Any, ClassVar
 
-from granian import Granian as Main
 from granian.constants import HTTPModes, Interfaces, RuntimeModes
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
-from granian.net import SocketHolder
+from granian.net import SocketHolder  # type: ignore[attr-defined]
+from granian.server.mp import MPServer
 
 from kit.slots.serving import Service, ServingOptions
 
@@ -20,6 +20,7 @@ class Granian:
     lacks: ClassVar = {
         "addresses": "granian listens on one address",
         "ping": "granian sends no pings",
+        "slow clients": "by WSGI a thread waits for each slow body: put a proxy in front",
         "header names": "by WSGI granian takes X_Name for the header X-Name",
     }
 
@@ -46,7 +47,7 @@ class Granian:
         ).run(service.application)
 
 
-class _Worker(Main):
+class _Worker(MPServer):
     """One worker of granian, without the process that it would be in, on a given listener."""
 
     def __init__(self, listener: socket.socket, **settings: Any) -> None:
@@ -56,8 +57,8 @@ class _Worker(Main):
     def run(self, application: Any) -> None:
         is_unix = self._listener.family == socket.AF_UNIX
         self._ssp = self._sso = None
-        self._shd = SocketHolder(self._listener.fileno(), is_unix, self.backlog)
-        self._start_ipc()
+        self._shd: Any = SocketHolder(self._listener.fileno(), is_unix, self.backlog)  # type: ignore[call-arg]
+        self._start_ipc()  # type: ignore[no-untyped-call]
         wsgi, asgi = self._spawn_wsgi_worker, self._spawn_asgi_lifespan_worker
         target = wsgi if self.interface is Interfaces.WSGI else asgi
         self._spawn_worker(0, target, lambda: application).inner.run()

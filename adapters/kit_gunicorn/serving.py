@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any, ClassVar
 
-from gunicorn.app.base import BaseApplication
-from gunicorn.sock import create_sockets
+from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
+from gunicorn.sock import create_sockets  # type: ignore[import-untyped]
 
 from kit.slots.serving import Service, ServingOptions
 
@@ -28,10 +29,11 @@ class Gunicorn:
     def serve(self, service: Service) -> None:
         """Run the worker of gunicorn in this process."""
         options = self._options
+        by_wsgi = service.gateway == "wsgi"
         app = _Application(
-            service.application,
-            worker_class="gthread" if service.gateway == "wsgi" else "asgi",
-            threads=service.threads if service.gateway == "wsgi" else 1,
+            service.application if by_wsgi else _without_path(service.application),
+            worker_class="gthread" if by_wsgi else "asgi",
+            threads=service.threads if by_wsgi else 1,
             backlog=options.backlog,
             worker_connections=max(options.connections, service.threads + 1),
             keepalive=int(options.idle_timeout),
@@ -49,6 +51,17 @@ class Gunicorn:
         worker = app.cfg.worker_class(1, os.getppid(), sockets, app, 0, app.cfg, log)
         worker.pid = os.getpid()
         worker.init_process()
+
+
+def _without_path(app: Callable[..., Any]) -> Callable[..., Any]:
+    """Hand no server over where there is a UNIX socket: gunicorn gives two letters of its path."""
+
+    def application(scope: Any, receive: Any, send: Any) -> Any:
+        if "server" in scope and not isinstance(scope["server"][-1], int):
+            scope["server"] = None
+        return app(scope, receive, send)
+
+    return application
 
 
 class _Application(BaseApplication):  # type: ignore[misc]  # gunicorn has no types

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
 from kit.slots.serving import Service, ServingOptions
+
+_LENGTHS = {b"content-length", b"transfer-encoding"}
 
 
 class Hypercorn:
@@ -36,4 +39,22 @@ class Hypercorn:
         config.websocket_ping_interval = options.ping
         config.include_server_header = False
         config.loglevel = "WARNING"
-        asyncio.run(serve(service.application, config, mode="asgi"))
+        asyncio.run(serve(_with_one_length(service.application), config, mode="asgi"))
+
+
+def _with_one_length(app: Callable[..., Any]) -> Callable[..., Any]:
+    """Refuse a request that says in two ways how long it is, and what follows it.
+
+    hypercorn takes the chunks for it, as it may, and what is behind them for another request,
+    which a proxy in front may have taken for a part of the first (RFC 9112, section 6.3).
+    """
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        if {name for name, _ in scope.get("headers", ())} >= _LENGTHS:
+            headers = [(b"connection", b"close"), (b"content-length", b"0")]
+            await send({"type": "http.response.start", "status": 400, "headers": headers})
+            await send({"type": "http.response.body", "body": b""})
+        else:
+            await app(scope, receive, send)
+
+    return application

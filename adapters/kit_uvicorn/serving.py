@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import uvicorn
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from kit.slots.serving import Service, ServingOptions
+
+_TOO_LARGE = "The headers of the request are too large."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,9 +27,7 @@ class UvicornOptions(ServingOptions):
 class Uvicorn:
     """uvicorn: beyond `connections`, requests are answered with 503."""
 
-    lacks: ClassVar = {
-        "wsgi": "uvicorn serves by ASGI, all kinds of handlers",
-    }
+    lacks: ClassVar = {"wsgi": "uvicorn serves by ASGI, all kinds of handlers"}
 
     def __init__(self, options: UvicornOptions) -> None:
         self._options = options
@@ -59,47 +59,53 @@ class Uvicorn:
 
 
 def _protocol(options: UvicornOptions) -> type[asyncio.Protocol]:
-    """Return uvicorn's protocol, with limits on headers: it has none on how long they take."""
+    """Return uvicorn's protocol with limits on the size of headers and on how long they take."""
 
-    class Limited(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # chosen on import
-        _late: asyncio.TimerHandle | None = None
-        _received = 0
+    class Limited(HttpToolsProtocol):
+        late: asyncio.TimerHandle | None = None
+        received = 0
 
-        def connection_made(self, transport: Any) -> None:
-            super().connection_made(transport)
-            self._wait()
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            super().connection_made(transport)  # type: ignore[arg-type]  # as uvicorn has it
+            self.wait()
 
         def connection_lost(self, exc: Exception | None) -> None:
             super().connection_lost(exc)
-            self._stop_waiting()
+            self.stop_waiting()
 
         def data_received(self, data: bytes) -> None:
+            is_waiting = self.cycle is None or self.cycle.response_complete
+            if is_waiting:
+                self.wait()
+                self.received += len(data)
             super().data_received(data)
-            if self.transport.is_closing():
-                return
             if self.cycle is not None and not self.cycle.response_complete:
-                self._stop_waiting()
-            elif self.transport.get_protocol() is self:
-                self._wait()
-                self._received += len(data)
-                if self._received > options.head and self.cycle is None:
-                    self.send_400_response("The headers of the request are too large.")
-                elif self._received > options.head:
-                    self.transport.close()
+                self.stop_waiting()
+            elif self.received > options.head and not self.transport.is_closing():
+                self.send_400_response(_TOO_LARGE)
+
+        def on_headers_complete(self) -> None:
+            if self.received > options.head and sum(map(_size, self.headers)) > options.head:
+                raise ValueError(_TOO_LARGE)  # which uvicorn answers with 400
+            super().on_headers_complete()
 
         def handle_websocket_upgrade(self) -> None:
             super().handle_websocket_upgrade()
-            self._stop_waiting()
+            self.stop_waiting()
 
-        def _wait(self) -> None:
-            if self._late is None:
+        def wait(self) -> None:
+            if self.late is None:
                 late = self.timeout_keep_alive_handler
-                self._late = self.loop.call_later(options.idle_timeout, late)
+                self.late = self.loop.call_later(options.idle_timeout, late)
 
-        def _stop_waiting(self) -> None:
-            self._received = 0
-            if self._late is not None:
-                self._late.cancel()
-                self._late = None
+        def stop_waiting(self) -> None:
+            self.received = 0
+            if self.late is not None:
+                self.late.cancel()
+                self.late = None
 
     return Limited
+
+
+def _size(header: tuple[bytes, bytes]) -> int:
+    return len(header[0]) + len(header[1])

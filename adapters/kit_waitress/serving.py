@@ -7,10 +7,10 @@ import signal
 import time
 from typing import Any, ClassVar
 
-from waitress import wasyncore
-from waitress.channel import HTTPChannel
-from waitress.parser import HTTPRequestParser, ParsingError
-from waitress.server import BaseWSGIServer, create_server
+from waitress import wasyncore  # type: ignore[import-untyped]
+from waitress.channel import HTTPChannel  # type: ignore[import-untyped]
+from waitress.parser import HTTPRequestParser, ParsingError  # type: ignore[import-untyped]
+from waitress.server import BaseWSGIServer, create_server  # type: ignore[import-untyped]
 
 from kit.slots.serving import Service, ServingOptions
 
@@ -94,7 +94,7 @@ class _Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
     parser_class = _Parser
 
     def handle_read(self) -> None:
-        before = self.last_activity
+        before = self.last_activity  # type: ignore[has-type]  # waitress has no types
         super().handle_read()
         if self.request is not None and not self.request.headers_finished:
             self.last_activity = before

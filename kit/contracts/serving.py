@@ -262,7 +262,7 @@ class Running:
         if self.process.poll() is None:
             self.process.terminate()
         try:
-            return self.process.wait(WAIT)
+            return self.process.wait(max(WAIT, 20))
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise

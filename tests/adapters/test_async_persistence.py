@@ -286,3 +286,16 @@ def test_long_work_of_others_does_not_stop_the_loop(remote):
         return ticks
 
     assert wait(ticking()) > 1
+
+
+def test_after_a_table_was_changed_from_outside_the_next_unit_works(remote):
+    async def look() -> int:
+        async with working(remote) as store:
+            return len(await store.find(Note))
+
+    assert wait(look()) == 0
+    with psycopg.connect(remote._options.url) as connection:
+        connection.execute("ALTER TABLE kit_test_note ALTER COLUMN text TYPE varchar(9)")
+    with pytest.raises(Unavailable):  # asyncpg has prepared the statement for the old table
+        wait(look())
+    assert wait(look()) == 0

@@ -315,15 +315,15 @@ def _postgresql_meaning(error: BaseException) -> KitError | None:
     error = getattr(error, "driver_exception", None) or error  # in what SQLAlchemy makes of it
     asyncpg = ASYNC_POSTGRESQL.load()
 
-    if isinstance(error, (asyncpg.DataError, asyncpg.exceptions.DataError)):
-        return invalid()
     if isinstance(error, asyncpg.InvalidCachedStatementError):
         return away()  # a table was changed: a new connection reads it anew
     if state := getattr(error, "sqlstate", None):
         return state_meaning(state)
-    if isinstance(error, asyncpg.InterfaceError) and "another operation" in str(error):
-        return KitError(AT_ONCE)
-    return away() if isinstance(error, (OSError, asyncpg.InterfaceError)) else None
+    if isinstance(error, asyncpg.InterfaceError):
+        if isinstance(error, ValueError):  # its encoders' error for a value of the wrong kind
+            return invalid()
+        return KitError(AT_ONCE) if "another operation" in str(error) else away()
+    return away() if isinstance(error, OSError) else None
 
 
 def _mariadb_meaning(error: BaseException) -> KitError | None:

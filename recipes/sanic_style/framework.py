@@ -1,0 +1,368 @@
+"""A small async framework in the style of Sanic, put together from Framekit.
+
+From top to bottom: answers, requests, streams, web sockets, handlers, blueprints, the application.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from asyncio import CancelledError
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial, wraps
+from json import dumps
+from os import PathLike
+from pathlib import Path
+from types import SimpleNamespace, coroutine
+from typing import Any, NamedTuple, TypeVar, Unpack
+
+import kit
+from kit import App, Converter, KitError, Native, Response, Routes, abort, send_file
+from kit.jsons import loads
+from kit.plugins import plugin_of
+from kit.routes import SOCKET, Route, RouteOptions
+from kit.sockets import Socket
+from kit.waiting import drive, wait
+
+F = TypeVar("F", bound=Callable[..., Any])
+Running = Coroutine[Any, Any, Any]
+TEXT = "text/plain; charset=utf-8"
+INT = "-?[0-9]{1,18}"
+FLOAT = r"-?(?:[0-9]{1,18}(?:\.[0-9]{0,18})?|\.[0-9]{1,18})"
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+text = partial(Response, content_type=TEXT)
+html = partial(Response, content_type="text/html; charset=utf-8")
+empty = partial(Response, b"", 204)
+redirect = partial(kit.redirect, status=302)
+
+
+def json(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(dumps(body), status, headers, content_type="application/json")
+
+
+class ServerError(KitError):
+    """Something went wrong on this side; `status` is the one that it ends in."""
+
+    def __init__(self, message: str = "", status: int = 500) -> None:
+        self.status = status
+        super().__init__(message)
+
+
+class RequestParameters(dict[str, list[str]]):
+    """The values of a form or query by name; ``get`` gives the first one."""
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self[name][0] if name in self else default
+
+
+class Request:
+    """A request as Sanic shows it. What is not here is asked of the kernel's, which is `kit`."""
+
+    def __init__(self, request: kit.Request, app: Sanic) -> None:
+        self.kit = request
+        self.app = app
+        self.ctx: SimpleNamespace = request.environ.setdefault("sanic.ctx", SimpleNamespace())
+        self.stream = SimpleNamespace(read=partial(anext, request.pieces(), None))
+        self.response: ResponseStream | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.kit, name)
+
+    @property
+    def json(self) -> Any:
+        """The JSON of the body, whatever type it says; 400 for anything else."""
+        try:
+            return loads(self.kit.body)
+        except ValueError as error:
+            abort(400, f"The body is not valid JSON: {error}")
+
+    @property
+    def form(self) -> RequestParameters:
+        return RequestParameters(self.kit.form.lists())
+
+    @property
+    def args(self) -> RequestParameters:
+        return RequestParameters(self.kit.args.lists())
+
+    @property
+    def query_string(self) -> str:
+        """The query as it was sent, with its escapes."""
+        return str(self.kit.environ.get("QUERY_STRING", ""))
+
+    @property
+    def url(self) -> str:
+        """The whole URL as it was asked for."""
+        return self.kit.base_url + (f"?{self.query_string}" if self.query_string else "")
+
+    @property
+    def token(self) -> str:
+        """What follows ``Bearer`` in the header Authorization."""
+        scheme, _, token = self.kit.headers.get("Authorization", "").partition(" ")
+        return token.strip() if scheme.lower() == "bearer" else ""
+
+    async def respond(
+        self, status: int = 200, headers: Any = None, content_type: str = TEXT
+    ) -> ResponseStream:
+        """Begin an answer that is sent in pieces; the handler returns nothing then."""
+        self.response = ResponseStream(b"", status, headers, content_type=content_type)
+        return self.response
+
+
+def stream(handler: F) -> F:
+    """Mark a handler that reads ``request.stream``; for others the body is read before."""
+    handler.is_stream = True  # type: ignore[attr-defined]  # a mark
+    return handler
+
+
+# Streams: a handler that sends pieces is a coroutine, and the kernel takes pieces from a generator.
+
+
+class _Sent(NamedTuple):
+    piece: str | bytes
+
+
+class ResponseStream(Response):
+    """An answer under way. Status and headers go out with the first piece."""
+
+    @coroutine
+    def send(self, piece: str | bytes) -> Generator[_Sent, None, None]:
+        """Send a piece, and go on when the client takes more."""
+        yield _Sent(piece)
+
+
+@coroutine
+def _until_sent(running: Running, error: BaseException | None = None) -> Generator[Any, Any, Any]:
+    """Let a handler go on to the next piece that it sends, and return that, or its result."""
+    step = partial(running.throw, error) if error else partial(running.send, None)
+    while True:
+        try:
+            waited = step()
+        except StopIteration as end:
+            return end.value
+        if isinstance(waited, _Sent):
+            return waited
+        try:
+            step = partial(running.send, (yield waited))
+        except BaseException as raised:
+            step = partial(running.throw, raised)
+
+
+async def _pieces(running: Running, sent: Any) -> AsyncIterator[str | bytes]:
+    """Yield what a handler sends; where the client leaves, the handler is cancelled."""
+    try:
+        while isinstance(sent, _Sent):
+            yield sent.piece
+            sent = await _until_sent(running)
+    except GeneratorExit:
+        with suppress(CancelledError):
+            await _until_sent(running, CancelledError())
+        raise
+
+
+class Websocket:
+    """A web socket as Sanic shows it; the handshake is answered with the first message."""
+
+    def __init__(self, socket: Socket) -> None:
+        self.kit = socket
+        self.send, self.recv, self.close = socket.send, socket.receive, socket.close
+
+    def __aiter__(self) -> Socket:
+        return self.kit
+
+
+# Handlers: the kernel gives by name what follows the request (and the socket) in their parameters.
+
+
+def _awaited(handler: Callable[..., Any]) -> Any:
+    async def answer(*, app: Sanic, request: kit.Request, **values: Any) -> Any:
+        first: list[Any] = [mine := Request(request, app)]
+        if socket := values.pop("socket", None):
+            first.append(Websocket(socket))
+        elif not getattr(handler, "is_stream", False):
+            await request.load()
+        if (early := await app.ask_first(mine)) is not None:
+            return abort(early.status_code) if socket else early
+        sent = await _until_sent(running := handler(*first, **values))
+        if mine.response is None:
+            return sent
+        return _pieces(running, sent), mine.response.status_code, mine.response.headers
+
+    return answer
+
+
+def _plain(handler: Callable[..., Any]) -> Any:
+    def answer(*, app: Sanic, request: kit.Request, **values: Any) -> Any:
+        mine = Request(request, app)
+        early = wait(app.ask_first(mine)) if app.hooks["request"] else None
+        return handler(mine, **values) if early is None else early
+
+    return answer
+
+
+def _adapted(handler: Callable[..., Any], *names: str) -> Any:
+    """Return what the kernel calls: it has `names` in place of the first parameters."""
+    given = list(inspect.signature(handler).parameters.values())[len(names) - 1 :]
+    shown = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in names]
+    for one in given:
+        if one.kind is not one.VAR_POSITIONAL:
+            shown.append(one if one.kind is one.VAR_KEYWORD else one.replace(kind=one.KEYWORD_ONLY))
+    make = _awaited if inspect.iscoroutinefunction(handler) else _plain
+    answer = wraps(handler)(make(handler))
+    answer.__signature__ = inspect.Signature(shown)
+    return answer
+
+
+class HTTPMethodView:
+    """A class-based view: its methods ``get``, ``post`` and so on answer these methods."""
+
+    @classmethod
+    def as_view(cls, *args: Any, **values: Any) -> HTTPMethodView:
+        """Return a view for `Router.add_route`: one object for all requests."""
+        return cls(*args, **values)
+
+
+class Router(Routes):
+    """What an application and a blueprint have in common."""
+
+    def route(
+        self,
+        pattern: str | Native,
+        methods: Iterable[str] = ("GET",),
+        **options: Unpack[RouteOptions],
+    ) -> Callable[[F], F]:
+        """Declare a handler for a pattern in Sanic's grammar: ``/posts/<post_id:int>``."""
+        if isinstance(pattern, str):
+            pattern = re.sub(r"<(\w+):(\w+)>", r"<\2:\1>", pattern)
+        declare = super().route(pattern, methods, **options)
+        names = ("app", "request", "socket") if SOCKET in methods else ("app", "request")
+
+        def add(handler: F) -> F:
+            declare(_adapted(handler, *names))
+            return handler
+
+        return add
+
+    def add_route(self, handler: Any, pattern: str, **options: Unpack[RouteOptions]) -> None:
+        """Declare a handler for GET, or each method that a class-based view has."""
+        is_view = isinstance(handler, HTTPMethodView)
+        options.setdefault("name", type(handler).__name__ if is_view else handler.__name__)
+        for method in METHODS if is_view else ("GET",):
+            if one := getattr(handler, method.lower(), None) if is_view else handler:
+                self.route(pattern, (method,), **options)(one)
+
+    def static(self, prefix: str, folder: str | PathLike[str], **options: Any) -> None:
+        """Serve the files of a folder below `prefix`, or one file there."""
+        found = Routes()
+        if Path(folder).is_file():
+            serve = found.get(prefix, **{"name": prefix, **options})
+            serve(lambda request: send_file(folder, request=request))
+        else:
+            found.static(prefix, folder, **options)
+        self.include(found)
+
+
+class Blueprint(Router):
+    """Routes, or a group of blueprints, to be registered by `Sanic.blueprint`."""
+
+    def __init__(self, name: str, url_prefix: str = "", version: int | None = None) -> None:
+        super().__init__(url_prefix, name)
+        self.version = version
+        self.inner: tuple[Blueprint, ...] = ()
+
+    @classmethod
+    def group(
+        cls, *inner: Blueprint, url_prefix: str = "", version: int | None = None
+    ) -> Blueprint:
+        made = cls("", url_prefix, version)
+        made.inner = inner
+        return made
+
+    def placed(self, prefix: str, version: int | None = None) -> Iterable[Route]:
+        """Yield all routes below a prefix, and in front of that the innermost version."""
+        version = self.version or version
+        for route in self.routes:
+            path = prefix + route.text
+            yield replace(route, pattern=f"/v{version}{path}" if version else path)
+        for one in self.inner:
+            yield from one.placed(prefix + self.prefix, version)
+
+
+def _hook(event: str) -> Callable[[Sanic, F], F]:
+    def add(app: Sanic, function: F) -> F:
+        app.hooks[event].append(function)
+        return function
+
+    return add
+
+
+class Sanic(Router, App):
+    """The application: `config` is the path of its ``kit.toml``."""
+
+    on_request, on_response = _hook("request"), _hook("response")
+    before_server_start, after_server_stop = _hook("start"), _hook("stop")
+
+    def __init__(self, name: str, config: str | PathLike[str] = "kit.toml") -> None:
+        lifecycle = plugin_of(kit_start=_starting, kit_stop=_stopped)
+        App.__init__(self, config, plugins={"sanic": lifecycle})
+        self.name = name
+        self.ctx = SimpleNamespace()
+        self.hooks: dict[str, list[Any]] = {"request": [], "response": [], "start": [], "stop": []}
+        self.converters |= {"int": Converter(INT, int), "float": Converter(FLOAT, float)}
+        self.after.append(self._amended)
+
+    def blueprint(self, blueprint: Blueprint, url_prefix: str = "") -> None:
+        """Register the routes of a blueprint, or of a group of them."""
+        found = Routes()
+        found.routes.extend(blueprint.placed(url_prefix))
+        self.include(found)
+
+    def url_for(self, name: str, /, **values: Any) -> str:
+        """Build the URL of a handler by its name, with or without that of the application."""
+        own = f"{self.name}."
+        return super().url_for(name if name.startswith(own) else own + name, **values)
+
+    def exception(self, *kinds: type[BaseException]) -> Callable[[F], F]:
+        """Let a function of the request and the exception answer for classes of exceptions."""
+
+        def add(handler: F) -> F:
+            async def answer(app: Sanic, request: kit.Request, error: Exception) -> Any:
+                return await _result(handler(Request(request, app), error))
+
+            self.error(*kinds)(answer)
+            return handler
+
+        return add
+
+    async def tell(self, event: str) -> None:
+        for one in self.hooks[event]:
+            await _result(one(self))
+
+    async def ask_first(self, request: Request) -> Any:
+        for one in self.hooks["request"]:
+            if (answer := await _result(one(request))) is not None:
+                return answer
+        return None
+
+    def _amended(self, environ: Any, line: str, headers: Any, body: Any) -> tuple[str, Any, Any]:
+        request = Request(kit.Request(environ, self.stack.limits), self)
+        response = Response(status=line)
+        response.headers.clear()
+        response.headers.extend(headers)
+        for one in self.hooks["response"]:
+            drive(_result(one(request, response)))
+        return response.status, list(response.headers), body
+
+
+def _starting(app: Sanic) -> None:
+    wait(app.tell("start"))
+
+
+def _stopped(app: Sanic) -> None:
+    wait(app.tell("stop"))
+
+
+async def _result(value: Any) -> Any:
+    return await value if inspect.isawaitable(value) else value

@@ -1,0 +1,13 @@
+// Answer each message of /feed a second later, and list what comes.
+const address = new URL("/feed", location.href);
+address.protocol = address.protocol.replace("http", "ws");
+const socket = new WebSocket(address);
+const log = document.getElementById("log");
+
+socket.addEventListener("message", ({ data }) => {
+  const item = document.createElement("li");
+  item.textContent = data;
+  log.append(item);
+  if (log.children.length > 20) log.firstElementChild.remove();
+  setTimeout(() => socket.send("And you?"), 1000);
+});
