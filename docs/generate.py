@@ -386,7 +386,7 @@ class Recorder:
     def __init__(self) -> None:
         self.cells: dict[str, Cell] = {}
         self.outcomes: dict[Cell, set[str]] = defaultdict(set)
-        self.reasons: dict[str, set[str]] = defaultdict(set)
+        self.reasons: dict[Cell, set[str]] = defaultdict(set)  # by component and letter
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Keep the tests that are clauses."""
@@ -407,7 +407,7 @@ class Recorder:
             lacks = reason.partition("lacks ")[2]
             self.outcomes[cell].add("lacks" if lacks else "not run")
             if lacks:
-                self.reasons[cell[0]].add(lacks)
+                self.reasons[cell[0], cell[1][0]].add(lacks)
         elif report.when == "call":
             self.outcomes[cell].add("yes")
 
@@ -420,11 +420,14 @@ class Recorder:
 def _column(item: pytest.Function) -> str:
     """Return the component that a test is about: ``sqlalchemy, MariaDB``."""
     own = item.cls.__name__.removeprefix("Test") if item.cls else ""
-    names = [name.partition(".")[2] for name in installed() if "." in name]
-    name = next((name for name in names if own.lower().startswith(name)), own)
+    names = {name.partition(".")[2] for name in installed() if "." in name}
+    by_class = {name.replace("_", ""): name for name in names}
+    fitting = [one for one in by_class if own.lower().startswith(one)]
+    start = max(fitting, key=len, default=own)
+    name = by_class.get(start, own)
     given = item.callspec.params if hasattr(item, "callspec") else {}
     database = str(given.get("database_url", ""))
-    rest = SERVERS.get(database, database) or own[len(name) :]
+    rest = SERVERS.get(database, database) or own[len(start) :]
     return f"{name}, {rest}" if rest else name
 
 
@@ -453,14 +456,18 @@ def capability_page(recorder: Recorder) -> str:
             (number, *(recorder.outcome((name, number)) for name in names)) for number in numbers
         ]
         parts.append(f"### {slot.name.capitalize()}\n\n{table(('clause', *names), rows)}")
-        reasons = [f"- {name} lacks {why}" for name in names for why in _why(recorder, name)]
+        letter = numbers[0][0]
+        reasons = [
+            f"- {name} lacks {why}" for name in names for why in _why(recorder, name, letter)
+        ]
         if reasons:
             parts.append("\n".join(reasons) + "\n")
     return "\n\n".join(part.rstrip() for part in parts) + "\n"
 
 
-def _why(recorder: Recorder, name: str) -> list[str]:
-    return [re.sub(r"^(\w+):", r"`\1`:", why) for why in sorted(recorder.reasons.get(name, ()))]
+def _why(recorder: Recorder, name: str, letter: str) -> list[str]:
+    found = sorted(recorder.reasons.get((name, letter), ()))
+    return [re.sub(r"^(\w+):", r"`\1`:", why) for why in found]
 
 
 def read_capabilities(text: str) -> Mapping[Cell, str]:

@@ -24,6 +24,7 @@ from kit.errors import (
     Unauthorized,
     Unavailable,
 )
+from kit.events import Event, events
 from kit.files import send_file
 from kit.patterns import Converter, Native
 from kit.plugins import hookimpl
@@ -43,6 +44,8 @@ from kit.slots.validation import (
     Upload,
     Widget,
 )
+from kit.sockets import Socket, SocketClosed
+from kit.waiting import in_thread, wait
 
 __version__ = "0.1.0"
 __all__ = [
@@ -54,6 +57,7 @@ __all__ = [
     "Converter",
     "Data",
     "Digits",
+    "Event",
     "Forbidden",
     "Form",
     "Index",
@@ -73,6 +77,8 @@ __all__ = [
     "Response",
     "Routes",
     "Slot",
+    "Socket",
+    "SocketClosed",
     "TemplateError",
     "TooMany",
     "Unauthorized",
@@ -81,9 +87,12 @@ __all__ = [
     "Upload",
     "Widget",
     "abort",
+    "events",
     "hookimpl",
+    "in_thread",
     "provider",
     "redirect",
     "safe_next",
     "send_file",
+    "wait",
 ]

@@ -268,6 +268,8 @@ class Answers:
         elif "Content-Length" not in result.headers:
             headers.append(("Content-Length", str(len(result.get_data()))))
         merge(headers, [header for header in result.headers.items() if header[0] != "Date"])
+        if result.status_code in _BODILESS:
+            return bodiless(result.status, headers, body)
         return result.status, headers, body
 
 

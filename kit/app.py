@@ -71,7 +71,7 @@ class App(Routes):
         name: str = "",
         typed: bool = False,
         inline: bool = False,
-        blocks: bool = False,
+        blocks: bool | str = False,
         awaited: bool = False,
     ) -> Any:
         """Add a provider function of this application, marked as with `kit.provider`."""

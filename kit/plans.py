@@ -308,8 +308,7 @@ def _check_blocking(
         return
     called = getattr(one.function, "__name__", one.name)
     for name in names:
-        provider = providers.all.get(name)
-        if provider is None or not provider.blocks:
+        if not providers.blocks(name):
             continue
         if not one.is_async:
             what = f"{called!r} is inline, and {name!r} waits in its methods."

@@ -31,7 +31,7 @@ def provider(
     name: str = ...,
     typed: bool = ...,
     inline: bool = ...,
-    blocks: bool = ...,
+    blocks: bool | str = ...,
     awaited: bool = ...,
 ) -> Callable[[F], F]: ...
 def provider(
@@ -42,7 +42,7 @@ def provider(
     name: str = "",
     typed: bool = False,
     inline: bool = False,
-    blocks: bool = False,
+    blocks: bool | str = False,
     awaited: bool = False,
 ) -> F | Callable[[F], F]:
     """Mark a function as a provider of the value that is named like the function, or `name`.
@@ -60,7 +60,8 @@ def provider(
     Beside coroutines a plain provider is called in a worker thread, unless it is `inline`: cheap,
     and without anything to wait for before it returns or yields. A value that `blocks` has methods
     that wait, and coroutine functions cannot name it, unless there is another provider of the
-    name, marked `awaited`: that is what they get instead.
+    name, marked `awaited`: that is what they get instead. ``blocks="persistence"`` holds where
+    the component of that slot is not one to be awaited.
     """
 
     def mark(function: F) -> F:
@@ -194,7 +195,7 @@ class Provider:
     closes: bool = False
     typed: bool = False
     inline: bool = False
-    blocks: bool = False
+    blocks: bool | str = False
     waits: bool = False
 
     @classmethod
@@ -327,6 +328,13 @@ class Providers:
                 names += self.needs(one)
                 found |= {name} if one.waits else set()
         return found
+
+    def blocks(self, name: str) -> bool:
+        """Say whether the methods of a value wait."""
+        blocks = self.all[name].blocks if name in self.all else False
+        if isinstance(blocks, str):
+            return not getattr(self.value(blocks), "awaited", False)
+        return blocks
 
     def _check_scope(self, provider: Provider, chain: tuple[Provider, ...]) -> None:
         if chain and chain[-1].scope == "app" and provider.scope == "request":

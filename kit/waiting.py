@@ -283,7 +283,11 @@ class PerLoop(Generic[T]):
 def _forget(resources: PerLoop[Any] | None) -> None:
     """Leave what a new process has from its parent to the parent."""
     if resources is not None:
-        resources._made.clear()
+        _left.append(resources._made)
+        resources._made = {}
+
+
+_left: list[object] = []  # to finalize it would reach into the sockets of the parent
 
 
 class _Background:
@@ -329,6 +333,7 @@ class _Background:
 
     def forked(self) -> None:
         """Begin anew in a new process, which has none of its parent's threads."""
+        _left.append(self._loop)
         self.__init__()  # type: ignore[misc]  # the lock, too, may have been held
 
 

@@ -17,6 +17,7 @@ from kit.components import Slot
 from kit.compression import compressing
 from kit.dispatch import Dispatch, Frame
 from kit.errors import ConfigError, Problem, listing, nearest
+from kit.events import last_event_id
 from kit.failures import Failures
 from kit.gateways import After, Before, Gateway
 from kit.gateways.asgi import SOCKETS
@@ -123,7 +124,7 @@ class Wiring:
         tokens = (
             (csrf_token, csrf_field) if "sessions" in stack.fillings else (_no_token, _no_field)
         )
-        for function in (_request, _response_headers, _socket, csp_nonce, *tokens):
+        for function in (_request, _response_headers, _socket, last_event_id, csp_nonce, *tokens):
             providers.add(Provider.of(function))
         for name in ("environ", VALUES):
             providers.add(Provider(name, dict, "request", (), "the kernel"))
@@ -271,8 +272,9 @@ def _response_headers() -> Headers:
 
 
 @provider(name="socket", inline=True)
-def _socket(environ: Environ) -> Socket:
+def _socket(environ: Environ, limits: Limits) -> Socket:
     socket: Socket = environ[SOCKETS]
+    socket.limits = limits  # those of the route
     return socket
 
 

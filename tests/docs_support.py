@@ -273,7 +273,8 @@ class Reader:
                 time.sleep(0.05)
             else:
                 time.sleep(0.1)
-                return self.log.read_text()
+                if not bind or "Serving." in self.log.read_text():
+                    return self.log.read_text()
         raise DocError(f"{block.where}: {command} does not answer:\n{self.log.read_text()}")
 
     def stop(self) -> None:

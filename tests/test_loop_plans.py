@@ -441,3 +441,29 @@ def test_marks_of_a_provider_are_kept():
     app.provider(one)
     made = app.own_providers[0]
     assert (made.name, made.inline, made.blocks) == ("await x", True, True)
+
+
+SESSIONS = {"app": {"secret_key": "x" * 40}, "sessions": {"use": "itsdangerous"}}
+
+
+def test_a_session_is_not_changed_when_it_is_too_late(get, caplog):
+    app = App(SESSIONS)
+
+    @app.get("/")
+    async def show(session):
+        session["early"] = 1
+        yield "x"
+        session["late"] = 1
+
+    with pytest.raises(RuntimeError, match="the session is saved by now"):
+        _ = get(app).data
+
+
+def test_an_inline_handler_has_its_session_loaded(get):
+    app = App(SESSIONS)
+
+    @app.get("/", inline=True)
+    def show(session):
+        return str(session.get("name", "nobody"))
+
+    assert get(app).text == "nobody"

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 import pytest
 from werkzeug.exceptions import BadRequest, Forbidden, NotFound, RequestEntityTooLarge
 
+from kit import App, abort
+from kit.answers import Stream
 from kit.assembly import Limits
 from kit.errors import Invalid, TooMany, Unavailable
 from kit.options import Size
 from kit.sockets import Socket, SocketClosed
+from kit.testing import SocketRefused, client
 
 CONNECT = {"type": "websocket.connect"}
 GONE = {"type": "websocket.disconnect", "code": 1001, "reason": "away"}
@@ -485,6 +488,10 @@ def test_an_error_before_the_acceptance_is_for_the_gateway_to_answer():
             {"type": "websocket.http.response.body", "body": b"not here"},
         ]
 
+        server = Server()
+        await server.socket.refuse(("404 Not Found", [], Stream(iter(["not ", b"here"]))))
+        assert server.sent[1]["body"] == b"not here"
+
         server = Server(extensions=None)
         await server.socket.refuse(answer)
         assert server.sent == [{"type": "websocket.close"}]
@@ -678,3 +685,64 @@ def test_a_generator_that_is_relayed_is_closed():
         assert steps == ["closed"]
 
     run(test)
+
+
+@pytest.fixture
+def rooms():
+    app = App({"channels": {"use": "memory"}})
+
+    @app.websocket("/rooms/<room>")
+    async def talk(room, socket, channels):
+        async with channels.subscribe(room) as messages, socket.relaying(messages):
+            await socket.send("in")
+            async for text in socket:
+                await channels.publish(room, text)
+
+    def nobody():
+        abort(418)
+
+    @app.websocket("/guarded", requires=nobody)
+    async def guarded(socket):
+        await socket.send("never")
+
+    @app.websocket("/open", csrf=False)
+    async def anybody(socket):
+        await socket.send("in")
+
+    yield app.start()
+    app.stop()
+
+
+def test_those_in_one_room_hear_each_other(rooms):
+    browser = client(rooms)
+    with ExitStack() as everybody:
+        ada, bob, eve = (
+            everybody.enter_context(browser.websocket(f"/rooms/{room}"))
+            for room in ("tea", "tea", "den")
+        )
+        assert [one.receive() for one in (ada, bob, eve)] == ["in"] * 3
+        eve.send("psst")
+        ada.send("hello")
+        bob.send("hi")
+        assert {ada.receive(), ada.receive()} == {bob.receive(), bob.receive()} == {"hello", "hi"}
+        assert eve.receive() == "psst"
+
+
+@pytest.mark.parametrize(
+    ("path", "origin", "status"),
+    [
+        ("/nowhere", "http://localhost", 404),
+        ("/guarded", "http://localhost", 418),
+        ("/rooms/tea", "http://evil.example", 403),
+        ("/open", "http://evil.example", None),
+    ],
+)
+def test_an_application_refuses_as_for_requests(rooms, path, origin, status):
+    socket = client(rooms, csrf=True).websocket(path, headers={"Origin": origin})
+    if status is None:
+        with socket:
+            assert socket.receive() == "in"
+        return
+    with pytest.raises(SocketRefused) as refused, socket:
+        pass
+    assert refused.value.status == status

@@ -28,7 +28,7 @@ COMMANDS = {
     "routes": "List the routes of the application.",
     "run": "Serve the application for development.",
     "schema": "Print a JSON Schema of kit.toml.",
-    "serve": "Serve the application with a production server.",
+    "serve": "Serve the application with the server that [serving] picks.",
 }
 
 

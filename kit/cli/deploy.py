@@ -312,3 +312,8 @@ def _open_mail(config: Config, stack: Stack, routes: tuple[Route, ...]) -> Found
 @_finding("KIT-D025", "Leave formulas out: what users typed is run by whoever opens the table.")
 def _formulas(config: Config, stack: Stack, routes: tuple[Route, ...]) -> Found:
     return _is(stack, "formats", "formulas", True)
+
+
+@_finding("KIT-D026", 'Take the component "redis": several workers share its channels.')
+def _lonely_channels(config: Config, stack: Stack, routes: tuple[Route, ...]) -> Found:
+    return _component(stack, "channels", {"memory"}, "reaches nobody in other processes")

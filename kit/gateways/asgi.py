@@ -14,13 +14,14 @@ from kit.clients import ADMITTED, Client, Environs, Message, Receive, Scope, Sen
 from kit.errors import ConfigError
 from kit.gateways import Gateway
 from kit.plans import Plan
-from kit.sockets import Socket
+from kit.sockets import PATIENCE, Socket
 from kit.waiting import Place, Threads, end_threads, in_thread, limit_threads, threads_here
 
 if TYPE_CHECKING:
     from kit.app import App
 
 T = TypeVar("T")
+Tasks = set[asyncio.Task[Any] | None]
 _STATUSES = {line: status for status, line in STATUS_LINES.items()}
 ASGI = Callable[[Scope, Receive, Send], Coroutine[Any, Any, None]]
 
@@ -33,17 +34,18 @@ SOCKETS = "kit.socket"
 def make_asgi(app: App) -> ASGI:
     """Make the ASGI callable of an application, which starts it unless a lifespan does."""
     environs = Environs()
+    sockets: Tasks = set()
 
     async def asgi(scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, talk over a WebSocket, or start and stop with the server."""
         kind = scope["type"]
         if kind == "lifespan":
-            await _lifespan(app, receive, send)
+            await _lifespan(app, sockets, receive, send)
             return
         gateway = app.gateway or await _started(app)
         environ = environs.make(scope)
         if kind == "websocket":
-            await _websocket(gateway, environ, receive, send)
+            await _websocket(gateway, sockets, environ, receive, send)
             return
         client = client_of(scope, receive, environ)
         watched: Client | None = None
@@ -111,7 +113,16 @@ async def _started(app: App) -> Gateway:
     return app.gateway
 
 
-async def _websocket(gateway: Gateway, environ: Environ, receive: Receive, send: Send) -> None:
+async def _websocket(
+    gateway: Gateway,
+    sockets: Tasks,
+    environ: Environ,
+    receive: Receive,
+    send: Send,
+) -> None:
+    """Talk over a WebSocket; while it is open, its task is among `sockets`."""
+    task = asyncio.current_task()
+    sockets.add(task)
     environ[SOCKETS] = socket = Socket(environ, receive, send, gateway.limits)
     failure: BaseException | None = None
     try:
@@ -122,9 +133,14 @@ async def _websocket(gateway: Gateway, environ: Environ, receive: Receive, send:
         except BaseException as error:
             failure = error
         await socket.end(failure)
+    except asyncio.CancelledError:
+        if task in sockets:  # it was not the lifespan that ended it
+            raise
     except Exception as error:  # which came before the socket was accepted
         answer = await gateway.failed(environ, error, _perform)
         await socket.refuse(gateway.finish(environ, answer))
+    finally:
+        sockets.discard(task)
 
 
 async def _perform(plan: Plan, environ: Environ, values: Mapping[str, Any]) -> Answer:
@@ -213,8 +229,8 @@ def _going_on(running: Coroutine[Any, Any, T], waited: Any) -> Generator[Any, An
             return result
 
 
-async def _lifespan(app: App, receive: Receive, send: Send) -> None:
-    """Start and stop an application with its server."""
+async def _lifespan(app: App, sockets: Tasks, receive: Receive, send: Send) -> None:
+    """Start and stop an application with its server; sockets that are open then are closed."""
     await receive()
     limit_threads(app.stack.app.threads)
     try:
@@ -226,6 +242,11 @@ async def _lifespan(app: App, receive: Receive, send: Send) -> None:
         return
     await send({"type": "lifespan.startup.complete"})
     await receive()
+    if ending := {task for task in sockets if task}:
+        sockets.clear()
+        for task in ending:
+            task.cancel()
+        await asyncio.wait(ending, timeout=2 * PATIENCE)
     try:
         await in_thread(app.stop)
         await end_threads()

@@ -1,7 +1,4 @@
-"""A small async framework in the style of Sanic, put together from Framekit.
-
-From top to bottom: answers, requests, streams, web sockets, handlers, blueprints, the application.
-"""
+"""A small async framework in the style of Sanic, put together from Framekit."""
 
 from __future__ import annotations
 
@@ -11,25 +8,21 @@ from asyncio import CancelledError
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial, wraps
+from functools import cache, partial, partialmethod, wraps
 from json import dumps
-from os import PathLike
-from pathlib import Path
 from types import SimpleNamespace, coroutine
-from typing import Any, NamedTuple, TypeVar, Unpack
+from typing import Any, NamedTuple, TypeVar
 
 import kit
-from kit import App, Converter, KitError, Native, Response, Routes, abort, send_file
+from kit import App, Converter, KitError, Response, Routes, abort
 from kit.jsons import loads
 from kit.plugins import plugin_of
-from kit.routes import SOCKET, Route, RouteOptions
+from kit.routes import SOCKET, Route
 from kit.sockets import Socket
 from kit.waiting import drive, wait
 
 F = TypeVar("F", bound=Callable[..., Any])
-Running = Coroutine[Any, Any, Any]
 TEXT = "text/plain; charset=utf-8"
-INT = "-?[0-9]{1,18}"
 FLOAT = r"-?(?:[0-9]{1,18}(?:\.[0-9]{0,18})?|\.[0-9]{1,18})"
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
@@ -44,11 +37,7 @@ def json(body: Any, status: int = 200, headers: Mapping[str, str] | None = None)
 
 
 class ServerError(KitError):
-    """Something went wrong on this side; `status` is the one that it ends in."""
-
-    def __init__(self, message: str = "", status: int = 500) -> None:
-        self.status = status
-        super().__init__(message)
+    """Something went wrong on this side: 500."""
 
 
 class RequestParameters(dict[str, list[str]]):
@@ -89,12 +78,10 @@ class Request:
 
     @property
     def query_string(self) -> str:
-        """The query as it was sent, with its escapes."""
         return str(self.kit.environ.get("QUERY_STRING", ""))
 
     @property
     def url(self) -> str:
-        """The whole URL as it was asked for."""
         return self.kit.base_url + (f"?{self.query_string}" if self.query_string else "")
 
     @property
@@ -103,11 +90,9 @@ class Request:
         scheme, _, token = self.kit.headers.get("Authorization", "").partition(" ")
         return token.strip() if scheme.lower() == "bearer" else ""
 
-    async def respond(
-        self, status: int = 200, headers: Any = None, content_type: str = TEXT
-    ) -> ResponseStream:
+    async def respond(self, status: int = 200, **options: Any) -> ResponseStream:
         """Begin an answer that is sent in pieces; the handler returns nothing then."""
-        self.response = ResponseStream(b"", status, headers, content_type=content_type)
+        self.response = ResponseStream(None, status, **{"content_type": TEXT, **options})
         return self.response
 
 
@@ -117,15 +102,15 @@ def stream(handler: F) -> F:
     return handler
 
 
-# Streams: a handler that sends pieces is a coroutine, and the kernel takes pieces from a generator.
-
-
 class _Sent(NamedTuple):
     piece: str | bytes
 
 
 class ResponseStream(Response):
-    """An answer under way. Status and headers go out with the first piece."""
+    """An answer that is sent in pieces: its status and headers go out with the first one.
+
+    The handler is a coroutine, and the kernel takes pieces from a generator: see `_pieces`.
+    """
 
     @coroutine
     def send(self, piece: str | bytes) -> Generator[_Sent, None, None]:
@@ -134,7 +119,9 @@ class ResponseStream(Response):
 
 
 @coroutine
-def _until_sent(running: Running, error: BaseException | None = None) -> Generator[Any, Any, Any]:
+def _until_sent(
+    running: Coroutine[Any, Any, Any], error: BaseException | None = None
+) -> Generator[Any, Any, Any]:
     """Let a handler go on to the next piece that it sends, and return that, or its result."""
     step = partial(running.throw, error) if error else partial(running.send, None)
     while True:
@@ -150,7 +137,7 @@ def _until_sent(running: Running, error: BaseException | None = None) -> Generat
             step = partial(running.throw, raised)
 
 
-async def _pieces(running: Running, sent: Any) -> AsyncIterator[str | bytes]:
+async def _pieces(running: Coroutine[Any, Any, Any], sent: Any) -> AsyncIterator[str | bytes]:
     """Yield what a handler sends; where the client leaves, the handler is cancelled."""
     try:
         while isinstance(sent, _Sent):
@@ -171,9 +158,6 @@ class Websocket:
 
     def __aiter__(self) -> Socket:
         return self.kit
-
-
-# Handlers: the kernel gives by name what follows the request (and the socket) in their parameters.
 
 
 def _awaited(handler: Callable[..., Any]) -> Any:
@@ -202,15 +186,15 @@ def _plain(handler: Callable[..., Any]) -> Any:
     return answer
 
 
+@cache
 def _adapted(handler: Callable[..., Any], *names: str) -> Any:
-    """Return what the kernel calls: it has `names` in place of the first parameters."""
+    """Return what the kernel calls: it names `names`, and not the first parameters."""
     given = list(inspect.signature(handler).parameters.values())[len(names) - 1 :]
     shown = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in names]
     for one in given:
-        if one.kind is not one.VAR_POSITIONAL:
-            shown.append(one if one.kind is one.VAR_KEYWORD else one.replace(kind=one.KEYWORD_ONLY))
+        shown.append(one if one.kind is one.VAR_KEYWORD else one.replace(kind=one.KEYWORD_ONLY))
     make = _awaited if inspect.iscoroutinefunction(handler) else _plain
-    answer = wraps(handler)(make(handler))
+    answer: Any = wraps(handler)(make(handler))
     answer.__signature__ = inspect.Signature(shown)
     return answer
 
@@ -227,16 +211,9 @@ class HTTPMethodView:
 class Router(Routes):
     """What an application and a blueprint have in common."""
 
-    def route(
-        self,
-        pattern: str | Native,
-        methods: Iterable[str] = ("GET",),
-        **options: Unpack[RouteOptions],
-    ) -> Callable[[F], F]:
+    def route(self, pattern: Any, methods: Any = ("GET",), **options: Any) -> Callable[[F], F]:
         """Declare a handler for a pattern in Sanic's grammar: ``/posts/<post_id:int>``."""
-        if isinstance(pattern, str):
-            pattern = re.sub(r"<(\w+):(\w+)>", r"<\2:\1>", pattern)
-        declare = super().route(pattern, methods, **options)
+        declare = super().route(re.sub(r"<(\w+):(\w+)>", r"<\2:\1>", pattern), methods, **options)
         names = ("app", "request", "socket") if SOCKET in methods else ("app", "request")
 
         def add(handler: F) -> F:
@@ -245,7 +222,7 @@ class Router(Routes):
 
         return add
 
-    def add_route(self, handler: Any, pattern: str, **options: Unpack[RouteOptions]) -> None:
+    def add_route(self, handler: Any, pattern: str, **options: Any) -> None:
         """Declare a handler for GET, or each method that a class-based view has."""
         is_view = isinstance(handler, HTTPMethodView)
         options.setdefault("name", type(handler).__name__ if is_view else handler.__name__)
@@ -253,65 +230,47 @@ class Router(Routes):
             if one := getattr(handler, method.lower(), None) if is_view else handler:
                 self.route(pattern, (method,), **options)(one)
 
-    def static(self, prefix: str, folder: str | PathLike[str], **options: Any) -> None:
-        """Serve the files of a folder below `prefix`, or one file there."""
-        found = Routes()
-        if Path(folder).is_file():
-            serve = found.get(prefix, **{"name": prefix, **options})
-            serve(lambda request: send_file(folder, request=request))
-        else:
-            found.static(prefix, folder, **options)
-        self.include(found)
-
 
 class Blueprint(Router):
     """Routes, or a group of blueprints, to be registered by `Sanic.blueprint`."""
 
-    def __init__(self, name: str, url_prefix: str = "", version: int | None = None) -> None:
+    def __init__(self, name: str, url_prefix: str = "", version: Any = None, *inner: Any) -> None:
         super().__init__(url_prefix, name)
-        self.version = version
-        self.inner: tuple[Blueprint, ...] = ()
+        self.version, self.inner = version, inner
 
     @classmethod
-    def group(
-        cls, *inner: Blueprint, url_prefix: str = "", version: int | None = None
-    ) -> Blueprint:
-        made = cls("", url_prefix, version)
-        made.inner = inner
-        return made
+    def group(cls, *inner: Blueprint, url_prefix: str = "", version: Any = None) -> Blueprint:
+        return cls("", url_prefix, version, *inner)
 
-    def placed(self, prefix: str, version: int | None = None) -> Iterable[Route]:
+    def placed(self, prefix: str, version: Any = None) -> Iterable[Route]:
         """Yield all routes below a prefix, and in front of that the innermost version."""
         version = self.version or version
         for route in self.routes:
-            path = prefix + route.text
-            yield replace(route, pattern=f"/v{version}{path}" if version else path)
+            start = f"/v{version}" if version else ""
+            yield replace(route, pattern=f"{start}{prefix}{route.text}")
         for one in self.inner:
             yield from one.placed(prefix + self.prefix, version)
 
 
-def _hook(event: str) -> Callable[[Sanic, F], F]:
-    def add(app: Sanic, function: F) -> F:
-        app.hooks[event].append(function)
+class Sanic(Router, App):
+    """The application: `config` is the path of its ``kit.toml``, or a mapping of that shape."""
+
+    def __init__(self, name: str, config: Any = "kit.toml") -> None:
+        start, stop = (lambda app: app.tell("start")), (lambda app: app.tell("stop"))
+        App.__init__(self, config, plugins={"sanic": plugin_of(kit_start=start, kit_stop=stop)})
+        self.name, self.ctx = name, SimpleNamespace()
+        self.hooks: dict[str, list[Any]] = {"request": [], "response": [], "start": [], "stop": []}
+        self.converters["int"] = Converter("-?[0-9]{1,18}", int)
+        self.converters["float"] = Converter(FLOAT, float)
+        self.after.append(self._amended)
+
+    def _hook(self, event: str, function: F) -> F:
+        self.hooks[event].append(function)
         return function
 
-    return add
-
-
-class Sanic(Router, App):
-    """The application: `config` is the path of its ``kit.toml``."""
-
-    on_request, on_response = _hook("request"), _hook("response")
-    before_server_start, after_server_stop = _hook("start"), _hook("stop")
-
-    def __init__(self, name: str, config: str | PathLike[str] = "kit.toml") -> None:
-        lifecycle = plugin_of(kit_start=_starting, kit_stop=_stopped)
-        App.__init__(self, config, plugins={"sanic": lifecycle})
-        self.name = name
-        self.ctx = SimpleNamespace()
-        self.hooks: dict[str, list[Any]] = {"request": [], "response": [], "start": [], "stop": []}
-        self.converters |= {"int": Converter(INT, int), "float": Converter(FLOAT, float)}
-        self.after.append(self._amended)
+    on_request, on_response = partialmethod(_hook, "request"), partialmethod(_hook, "response")
+    before_server_start = partialmethod(_hook, "start")
+    after_server_stop = partialmethod(_hook, "stop")
 
     def blueprint(self, blueprint: Blueprint, url_prefix: str = "") -> None:
         """Register the routes of a blueprint, or of a group of them."""
@@ -328,17 +287,17 @@ class Sanic(Router, App):
         """Let a function of the request and the exception answer for classes of exceptions."""
 
         def add(handler: F) -> F:
+            @self.error(*kinds)
             async def answer(app: Sanic, request: kit.Request, error: Exception) -> Any:
                 return await _result(handler(Request(request, app), error))
 
-            self.error(*kinds)(answer)
             return handler
 
         return add
 
-    async def tell(self, event: str) -> None:
+    def tell(self, event: str) -> None:
         for one in self.hooks[event]:
-            await _result(one(self))
+            wait(_result(one(self)))
 
     async def ask_first(self, request: Request) -> Any:
         for one in self.hooks["request"]:
@@ -349,19 +308,10 @@ class Sanic(Router, App):
     def _amended(self, environ: Any, line: str, headers: Any, body: Any) -> tuple[str, Any, Any]:
         request = Request(kit.Request(environ, self.stack.limits), self)
         response = Response(status=line)
-        response.headers.clear()
-        response.headers.extend(headers)
+        response.headers[:] = headers
         for one in self.hooks["response"]:
             drive(_result(one(request, response)))
         return response.status, list(response.headers), body
-
-
-def _starting(app: Sanic) -> None:
-    wait(app.tell("start"))
-
-
-def _stopped(app: Sanic) -> None:
-    wait(app.tell("stop"))
 
 
 async def _result(value: Any) -> Any:

@@ -21,6 +21,8 @@ from framework import (
     text,
 )
 
+from kit import send_file
+
 FOLDER = Path(__file__).parent
 ANY_SIZE = {"body": "1000 GiB"}
 
@@ -45,13 +47,21 @@ async def add_served_by(request, response):
 # Pages and files
 
 app.static("/static", FOLDER / "static")
-app.static("/index.html", FOLDER / "static" / "index.html")
-app.static("/chat.html", FOLDER / "static" / "chat.html")
 
 
 @app.get("/")
 async def index(request):
     return redirect("/index.html")
+
+
+@app.get("/index.html")
+def index_page(request):
+    return send_file(FOLDER / "static" / "index.html", request=request.kit)
+
+
+@app.get("/chat.html")
+def chat_page(request):
+    return send_file(FOLDER / "static" / "chat.html", request=request.kit)
 
 
 @app.get("/first_post")
@@ -187,6 +197,7 @@ blueprint = Blueprint("my_blueprint", url_prefix="/my_blueprint")
 blueprint2 = Blueprint("my_blueprint2", url_prefix="/my_blueprint2")
 ultron = Blueprint("ultron", url_prefix="/ultron")
 vision = Blueprint("vision", url_prefix="/vision")
+vision2 = Blueprint("vision2", url_prefix="/vision", version=2)
 
 
 @blueprint.get("/foo")
@@ -209,8 +220,8 @@ async def vision_name(request):
     return json({"name": "vision"})
 
 
-@vision.get("/name", version=2)
-async def vision_revised_name(request):
+@vision2.get("/name")
+async def vision2_name(request):
     return json({"name": "new vision"})
 
 
@@ -234,24 +245,29 @@ async def ticks(request, n):
         await asyncio.sleep(0.2)
 
 
-@app.post("/stream", stream=True, limits=ANY_SIZE)
+@app.post("/stream", limits=ANY_SIZE)
+@stream
 async def echo_while_it_comes(request):
     response = await request.respond()
     while (piece := await request.stream.read()) is not None:
         await response.send(piece.replace(b"1", b"A"))
 
 
-@streams.put("/bp_stream", stream=True, limits=ANY_SIZE)
+@streams.put("/bp_stream", limits=ANY_SIZE)
+@stream
 async def read_all(request):
-    pieces = [piece async for piece in request.stream]
-    return text(b"".join(pieces).replace(b"1", b"A").decode(errors="replace"))
+    result = b""
+    while (piece := await request.stream.read()) is not None:
+        result += piece.replace(b"1", b"A")
+    return text(result)
 
 
 class StreamView(HTTPMethodView):
     @stream
     async def post(self, request):
-        pieces = [piece async for piece in request.stream]
-        return text(b"".join(pieces).decode(errors="replace"))
+        response = await request.respond()
+        while (piece := await request.stream.read()) is not None:
+            await response.send(piece)
 
 
 app.add_route(StreamView.as_view(), "/method_view", limits=ANY_SIZE)
@@ -279,20 +295,21 @@ async def echo(request, ws):
         await ws.send(message)
 
 
-@app.websocket("/chat/<room>", subprotocols=["worker"])
+@app.websocket("/chat/<room>")
 async def chat(request, ws, room, channels):
     """Tell everybody in a room what is said there, in whichever worker they are.
 
-    Who asks for the subprotocol is told first which worker that is, as the page of the chat does.
+    Who asks for the subprotocol ``worker``, as our page does, is told first which one this is.
     """
-    if ws.subprotocol == "worker":
-        await ws.send(f"worker {app.ctx.worker}")
-    async with channels.subscribe(f"chat.{room}") as messages, ws.relaying(messages):
-        async for message in ws:
-            await channels.publish(f"chat.{room}", message)
+    async with channels.subscribe(f"chat.{room}") as messages:
+        if await ws.kit.accept("worker"):
+            await ws.send(f"worker {app.ctx.worker}")
+        async with ws.kit.relaying(messages):
+            async for message in ws:
+                await channels.publish(f"chat.{room}", message)
 
 
 app.blueprint(blueprint)
 app.blueprint(blueprint2)
 app.blueprint(streams)
-app.blueprint(Blueprint.group(ultron, vision, url_prefix="/sentient/robot", version=1))
+app.blueprint(Blueprint.group(ultron, vision, vision2, url_prefix="/sentient/robot", version=1))

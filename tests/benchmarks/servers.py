@@ -54,7 +54,7 @@ def measure(effort: Effort) -> Table:
     """Serve each, check that all answer alike, and let wrk ask one after another in turns."""
     if shutil.which("wrk") is None:
         raise RuntimeError("wrk is not there, so servers cannot be measured: apt install wrk")
-    plan = Plan(SERVERS, 2, 5, 0.6)
+    plan = Plan(SERVERS, 2, 4, 0.5)
     if effort.quick:
         plan = Plan({"uvicorn": "asgi"}, 1, 1, 0.05)
     rows = [one for name in plan.servers for one in _timed(name, plan)]

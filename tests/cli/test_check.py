@@ -173,6 +173,7 @@ def test_sessions_in_memory_are_found(found):
             "every host below example.org gets the session cookie",
         ),
         (f'{SERVED}[rates]\nuse = "memory"', "KIT-D019", "'memory' counts for one process"),
+        (f'{SERVED}[channels]\nuse = "memory"', "KIT-D026", "'memory' reaches nobody in other"),
         (
             f'{SERVED}[mail]\nuse = "console"\nsender = "a@example.org"',
             "KIT-D020",

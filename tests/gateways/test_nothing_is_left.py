@@ -18,7 +18,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-APP = '''
+APP = """
 import asyncio, os, threading
 from dataclasses import dataclass
 from kit import App
@@ -87,7 +87,7 @@ def state():
 @app.get("/last")
 def last(session):
     return session.get("last", "")
-'''
+"""
 
 CONFIG = """
 [app]
@@ -148,11 +148,11 @@ class Site:
         self.database = psycopg.connect(url, autocommit=True, application_name="watching")
 
     def get(self, path: str) -> tuple[int, bytes]:
-        with closing(HTTPConnection("127.0.0.1", self.port, timeout=10)) as connection:
-            with suppress(OSError):
-                connection.request("GET", path)
-                answer = connection.getresponse()
-                return answer.status, answer.read()
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=10)
+        with suppress(OSError), closing(connection):
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
         return 0, b""
 
     def leave(self, path: str) -> None:
@@ -207,7 +207,7 @@ def site(request, tmp_path, postgres_url, own_database):
 
 
 def stored(site: Site) -> dict[str, int]:
-    return dict(site.rows('select text, count(*) from note group by text'))
+    return dict(site.rows("select text, count(*) from note group by text"))
 
 
 def test_neither_those_who_leave_nor_a_killed_worker_leave_anything(site: Site):

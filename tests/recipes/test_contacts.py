@@ -66,8 +66,9 @@ def databases(
     return [f"sqlite:///{tmp_path}/test.db", *own]
 
 
-def test_its_tests_pass_on_every_two_components_and_through_both_gateways(copy: Path):
-    rows = [one["components"] | {"gateway": one["gateway"]} for one in matrix(copy)]
+def test_its_tests_pass_on_every_two_components_and_both_gateways(copy: Path, redis_url: str):
+    found = matrix(copy, "--vary", f"sessions.redis.url={redis_url}")
+    rows = [one["components"] | {"gateway": one["gateway"]} for one in found]
     tried = {slot: {row[slot] for row in rows} for slot in rows[0]}
     slots = {"routing", "templating", "validation", "persistence", "sessions"}
     assert set(tried) == {*slots, "gateway"}
@@ -79,8 +80,8 @@ def test_its_tests_pass_on_every_two_components_and_through_both_gateways(copy: 
 
 def test_its_tests_pass_on_every_database(copy: Path, databases: list[str]):
     urls = ",".join(databases)
-    vary = ["--vary", f"persistence.url={urls}", "--gateway", "asgi"]
-    found = matrix(copy, "--slot", "persistence", *vary)
+    few = ["--slot", "persistence=sqlalchemy,peewee_async", "--gateway", "asgi"]
+    found = matrix(copy, *few, "--vary", f"persistence.url={urls}")
     tried = {(one["components"]["persistence"], *one["values"].values()) for one in found}
     assert len(tried) == 6
 

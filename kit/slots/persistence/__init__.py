@@ -167,7 +167,7 @@ def async_store(unit_of_work: Unit, statements: Statements, persistence: Persist
     return AsyncStore(Store(unit_of_work, statements), runner(persistence))
 
 
-@provider(blocks=True)
+@provider(blocks="persistence")
 def db(unit_of_work: Unit) -> Any:
     """Work with the library itself, in the transaction of the store: a Session, a Database."""
     return unit_of_work.native

@@ -222,6 +222,7 @@ def session(
     session = session_keeper.open(environ)
     yield session
     session_keeper.close(session, response_headers)
+    session.seal()
 
 
 @provider(name="session", awaited=True)

@@ -103,6 +103,7 @@ class Session(MutableMapping[str, Any]):
         "_record",
         "_rotate",
         "_rules",
+        "_sealed",
         "_stored",
         "_values",
         "_written",
@@ -114,6 +115,7 @@ class Session(MutableMapping[str, Any]):
         self._key = key  # None for a session that is not stored yet
         self._ended: str | None = None
         self._record: Record | None = None
+        self._sealed = False
         self._ahead: Any = _MISSING  # what `load` found
         self._reset()
 
@@ -180,6 +182,7 @@ class Session(MutableMapping[str, Any]):
     def __setitem__(self, key: str, value: Any) -> None:
         if type(key) is not str:
             raise TypeError(f"the keys of a session are str, not {type(key).__name__}")
+        self._check_open()
         if self._record is None:
             self._open()
         self._values[key] = value
@@ -188,6 +191,7 @@ class Session(MutableMapping[str, Any]):
     def __delitem__(self, key: str) -> None:
         if key not in self:
             raise KeyError(key)
+        self._check_open()
         self._values.pop(key, None)
         self._written.add(key)
 
@@ -229,11 +233,13 @@ class Session(MutableMapping[str, Any]):
 
         Forms of pages from before are refused from then on: their token was of the old session.
         """
+        self._check_open()
         self.pop(CSRF_KEY, None)
         self._rotate = True
 
     def destroy(self) -> None:
         """End the session, as at logout. What is set afterwards begins a new one."""
+        self._check_open()
         self._open()
         self._ended = self._key or self._ended
         self._begin()
@@ -250,6 +256,17 @@ class Session(MutableMapping[str, Any]):
     def flashes(self) -> list[tuple[str, str]]:
         """Return ``(category, message)`` for each waiting message, and forget them."""
         return [self.pop(key) for key in list(self) if key.startswith("_flash.")]
+
+    def seal(self) -> None:
+        """Refuse changes from now on: it is saved, and they would be lost."""
+        self._sealed = True
+
+    def _check_open(self) -> None:
+        if self._sealed:
+            raise RuntimeError(
+                "the session is saved by now, and this change would be lost: a stream may change"
+                " it before its first chunk, and a WebSocket only reads it"
+            )
 
     def commit(self) -> str | None:
         """Save what changed, and return what the cookie is to hold now.
