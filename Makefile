@@ -17,7 +17,7 @@ run: .venv/.app          ## Serve recipes/$(RECIPE) on http://127.0.0.1:$(PORT)
 test: .venv/.dev         ## Check everything: lint, types, layers, tests, docs, wheel
 	@$(BIN)/python tests/check.py
 
-browser: .venv/.dev $(AXE)  ## Use the address book in a real browser (needs chromium and npm)
+browser: .venv/.dev $(AXE)  ## Use the address book and the chat in a real browser (needs chromium and npm)
 	@$(BIN)/python -m pytest -q tests/browser
 
 bench: .venv/.dev        ## Measure beside other frameworks, and on servers (needs wrk)

@@ -6,13 +6,14 @@ import asyncio
 import io
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Any
+from tempfile import SpooledTemporaryFile
+from typing import IO, Any
 from urllib.parse import unquote_to_bytes
 
 from kit.answers import Environ
 from kit.routes import SOCKET
 from kit.security.proxies import FORWARDING
-from kit.waiting import wait
+from kit.waiting import in_thread, wait
 
 Message = dict[str, Any]
 Scope = dict[str, Any]
@@ -24,6 +25,8 @@ _NOT_LOADED = (
     " write `await request.load()` before, or read it with `async for piece in request.pieces()`"
 )
 _SCHEMES = {"ws": "http", "wss": "https"}
+_IN_MEMORY = 1 << 16  # bytes of a body
+_DIGITS = 20
 _FRAMED = ("1.1", "1.0")  # where a body has a header that says so
 _LONGEST_KEPT = 1000  # bytes of all values together
 _MOST_KEPT = 256
@@ -44,7 +47,7 @@ _MOST_KEYS = 256
 class Client:
     """The other end of one exchange; as a file it is the body, for ``wsgi.input``."""
 
-    __slots__ = ("_buffer", "_owner", "_receive", "_watching", "gone", "loaded", "more")
+    __slots__ = ("_buffer", "_kept", "_owner", "_receive", "_watching", "gone", "loaded", "more")
 
     def __init__(self, receive: Receive, more: bool) -> None:
         self.gone = False
@@ -52,6 +55,7 @@ class Client:
         self.loaded = False
         self._receive = receive
         self._buffer = b""
+        self._kept: IO[bytes] | None = None
         self._watching: asyncio.Task[None] | None = None
         self._owner: asyncio.Task[Any] | None = None
 
@@ -67,6 +71,30 @@ class Client:
         if not self.more and self._owner:
             self._watch()
 
+    async def load(self, most: int, length: str | None) -> None:
+        """Receive all of the body, for plain code to read; none of one that will be refused.
+
+        So no thread waits for a slow client. What is large goes into a temporary file.
+        """
+        if length is not None and not (length.isdecimal() and int(length[:_DIGITS]) <= most):
+            return
+        await self.fill()
+        if not self.more or len(self._buffer) > most:
+            return
+        self._kept = kept = SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - closed in `leave`
+        size = 0
+        while self._buffer:
+            piece, self._buffer = self._buffer, b""
+            size += len(piece)
+            if size > _IN_MEMORY:
+                await in_thread(kept.write, piece)
+            else:
+                kept.write(piece)
+            if size > most:
+                break
+            await self.fill()
+        kept.seek(0)
+
     def read(self, size: int = -1) -> bytes:
         """Return at most `size` bytes of the body, and nothing at its end.
 
@@ -75,6 +103,8 @@ class Client:
         """
         if not self.loaded and asyncio._get_running_loop() is not None:
             raise RuntimeError(_NOT_LOADED)
+        if self._kept and (data := self._kept.read(size)):
+            return data
         if not self._buffer and self.more:
             wait(self.fill())
         if self.gone and not self._buffer:
@@ -103,10 +133,12 @@ class Client:
             self._owner.cancel()
 
     def leave(self) -> None:
-        """Watch no longer."""
+        """Watch no longer, and forget the body."""
         self._owner = None
         if self._watching:
             self._watching.cancel()
+        if self._kept:
+            self._kept.close()
 
 
 def client_of(scope: Scope, receive: Receive, environ: Environ) -> Client | None:

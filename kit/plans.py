@@ -59,7 +59,8 @@ class Plan:
     `place` says where it may run beside an event loop: ``"inline"`` plans never wait, ``"thread"``
     plans are plain code all through, and ``"loop"`` plans are coroutines, to be awaited by `run`.
     `answer` is for threads, and for everybody without a loop. A stream of a plan that keeps to
-    `one_thread` is sent by the thread that began it. Where `quick` is set, it makes the coroutine
+    `one_thread` is sent by the thread that began it. `body` is the largest body that is read for
+    it, where that is not the usual one. Where `quick` is set, it makes the coroutine
     of the handler itself, and `convert` an answer of what that returns: the same as `run` does.
     """
 
@@ -67,6 +68,7 @@ class Plan:
     answer: Answering
     place: Place
     one_thread: bool = False
+    body: int = 0
     quick: Callable[[Mapping[str, Any]], Coroutine[Any, Any, Any]] | None = None
     convert: Convert | None = None
 
@@ -81,7 +83,7 @@ class Plan:
 
     def around(self, run: Running) -> Plan:
         """Make a plan of a coroutine function that runs this one within."""
-        return Plan(run, _answering(run, self.place), self.place, self.one_thread)
+        return Plan(run, _answering(run, self.place), self.place, self.one_thread, self.body)
 
 
 def _answering(run: Running, place: Place) -> Answering:
@@ -191,7 +193,8 @@ def compile_plan(
         on_loop=plan_place == "loop",
         is_socket=is_socket,
     )
-    return Plan(run, _answering(run, plan_place), plan_place, bool(keeping))
+    most: int = getattr(fixed.get("limits"), "body", 0)
+    return Plan(run, _answering(run, plan_place), plan_place, bool(keeping), most)
 
 
 class _Making:

@@ -467,3 +467,18 @@ def test_an_inline_handler_has_its_session_loaded(get):
         return str(session.get("name", "nobody"))
 
     assert get(app).text == "nobody"
+
+
+def test_a_large_body_of_a_plain_handler_is_there_whole(get):
+    app, big = App(), bytes(range(256)) * 1000
+
+    @app.post("/", csrf=False)
+    def size(request):
+        return {"right": request.body == big}
+
+    @app.post("/stream", csrf=False)
+    def stream(request):
+        return {"right": b"".join(iter(lambda: request.stream.read(1000), b"")) == big}
+
+    assert get(app, method="POST", data=big).json == {"right": True}
+    assert get(app, "/stream", method="POST", data=big).json == {"right": True}

@@ -22,7 +22,7 @@ START = {"type": "http.response.start", "status": 200, "headers": [(b"x-one", b"
 @pytest.fixture(autouse=True)
 def loop():
     """The loop in the background: it ends with each test, and with it what a test left there."""
-    with background_loop():
+    with background_loop:
         yield
 
 

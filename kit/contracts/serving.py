@@ -458,7 +458,7 @@ class ServingContract(Contract):
         client = running.client()
         for _ in range(3):
             kept = client.sock
-            assert fetch(client, "/", {}).startswith("old ")
+            fetch(client, "/", {})
             assert client.sock is kept
 
     @clause("G6")
@@ -561,15 +561,15 @@ class ServingContract(Contract):
         for number, one in enumerate(slow):
             one.sendall(head + (b"\r\nbody" if number % 2 else b"X: "))
         client = running.client()
-        client.sock.settimeout(5)
-        assert fetch(client, "/", {}).startswith("old ")
+        client.sock.settimeout(min(WAIT, 5))
+        fetch(client, "/", {})
 
     @clause("G12", needs="connections")
     def test_connections_are_limited(self, few: Running) -> None:
         """Of more connections than `connections` the others wait, or are refused."""
         kept = [few.client(unix=True) for _ in range(CONNECTIONS)]
         for one in kept:
-            assert fetch(one, "/", {}).startswith("old ")
+            fetch(one, "/", {})
         with few.connect(unix=True) as another:
             another.settimeout(0.5)
             another.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -582,7 +582,7 @@ class ServingContract(Contract):
     @clause("G13")
     def test_a_unix_socket_is_served(self, few: Running) -> None:
         """A UNIX socket is served as a port is; when all is over it is gone."""
-        assert few.get(unix=True).startswith("old ")
+        few.get(unix=True)
         few.get("/echo/a", unix=True)
         assert few.stop() == 0
         assert not os.path.exists(few.unix)
@@ -619,30 +619,30 @@ class ServingContract(Contract):
     @clause("G16")
     def test_a_reload_takes_new_code_and_drops_nothing(self, running: Running) -> None:
         """On SIGHUP new code answers; what is in hand is finished, and nobody is turned away."""
-        begun = running.notes.count("begun")
+        name = f"text{time.monotonic_ns()}"
+        begun, stopped = running.notes.count("begun"), running.notes.count("stopped")
         with ThreadPoolExecutor(1) as pool:
             slow = pool.submit(running.get, "/slow")
             assert wait_until(lambda: running.notes.count("begun") > begun)
-            (running.folder / "text.py").write_text("TEXT = 'new'\n")
+            (running.folder / "text.py").write_text(f"TEXT = {name!r}\n")
             running.process.send_signal(signal.SIGHUP)
-            assert wait_until(lambda: running.get().startswith("new "))
+            assert wait_until(lambda: running.get().startswith(name))
             assert slow.result() == "slow but whole " * 1000
-        assert wait_until(lambda: running.notes.count("stopped") == 1)
-        assert {running.get().split()[0] for _ in range(5)} == {"new"}
-        (running.folder / "text.py").write_text("TEXT = 'old'\n")
-        assert running.stop() == 0
+        assert wait_until(lambda: running.notes.count("stopped") > stopped)
+        assert {running.get().split()[0] for _ in range(5)} == {name}
 
     @clause("G17")
     def test_what_is_in_hand_is_finished_at_the_end(self, running: Running) -> None:
         """On SIGTERM what is in hand is finished, others are refused, and the application stops."""
-        running.wait_for("Serving.")
-        port = running.port
+        running.get()
+        port, before = running.port, running.notes
         with ThreadPoolExecutor(1) as pool:
             slow = pool.submit(running.get, "/slow")
-            assert wait_until(lambda: "begun" in running.notes)
+            assert wait_until(lambda: len(running.notes) > len(before))
             running.process.terminate()
             assert slow.result() == "slow but whole " * 1000
         assert running.process.wait(WAIT) == 0
-        assert running.notes == ["started", "begun", "done", "stopped"]
+        assert running.notes == [*before, "begun", "done", "stopped"]
+        assert running.notes.count("started") == running.notes.count("stopped")
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", port), timeout=1)

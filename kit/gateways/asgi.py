@@ -9,6 +9,8 @@ from functools import lru_cache, partial
 from types import coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from werkzeug.exceptions import ClientDisconnected
+
 from kit.answers import STATUS_LINES, Answer, Environ, Header, Stream
 from kit.clients import ADMITTED, Client, Environs, Message, Receive, Scope, Send, client_of
 from kit.errors import ConfigError
@@ -71,9 +73,10 @@ def make_asgi(app: App) -> ASGI:
                         result = await _going_on(running, waits_for)
                     answer = convert(environ, result) if convert else result
                 else:
-                    if client and "HTTP_EXPECT" not in environ:
-                        await client.fill()
                     watched = _watched(client, receive)
+                    if client:
+                        most = plan.body or gateway.limits.body
+                        await client.load(most, environ.get("CONTENT_LENGTH"))
                     answer = await _in_thread(plan, environ, values)
                 if type(answer[2]) is Stream:
                     await answer[2].start()
@@ -88,7 +91,7 @@ def make_asgi(app: App) -> ASGI:
                 return
             await send(_start(line, (*headers,)))
             await send({"type": "http.response.body", "body": b"".join(body)})
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, ClientDisconnected):
             if watched is None or not watched.gone:
                 raise
         finally:

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
 from kit.answers import Environ, Header
-
-Scope = dict[str, Any]
-
-PRIVATE = "kit.environ"
-"""The key of a scope under which the ASGI gateway finds further keys for the environ."""
+from kit.clients import PRIVATE, Scope
 
 _IN_PATH = "/!$&'()*+,;=:@~"
 _AS_SENT = "".join(map(chr, range(0x21, 0x7F)))

@@ -253,13 +253,13 @@ async def echo_while_it_comes(request):
         await response.send(piece.replace(b"1", b"A"))
 
 
-@streams.put("/bp_stream", limits=ANY_SIZE)
+@streams.put("/bp_stream", limits={"body": "100 MiB"})
 @stream
 async def read_all(request):
-    result = b""
+    result = bytearray()
     while (piece := await request.stream.read()) is not None:
         result += piece.replace(b"1", b"A")
-    return text(result)
+    return text(bytes(result))
 
 
 class StreamView(HTTPMethodView):

@@ -30,8 +30,9 @@ async def late():
 
 
 @pytest.fixture
-def serving(project):
-    """Write the table [serving], and more into the application."""
+def serving(project, monkeypatch):
+    """Write the table [serving], and more into the application; nothing is served of it."""
+    monkeypatch.setattr("kit.cli.serve.Workers", None)
 
     def write(text: str, code: str = "", config: str = "") -> Path:
         with (project / "kit.toml").open("a") as file:
@@ -61,7 +62,9 @@ def test_without_a_server_it_says_which_line_to_write(kit):
 
 def test_a_server_that_is_not_installed_is_named_with_what_installs_it(kit, serving, monkeypatch):
     serving('use = "granian"')
-    monkeypatch.setitem(sys.modules, "granian", None)
+    for name in ["granian", *sys.modules]:
+        if name.partition(".")[0] == "granian":
+            monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.delitem(sys.modules, "kit_granian.serving", raising=False)
     result = kit("serve")
     assert result.exit_code == 2

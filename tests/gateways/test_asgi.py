@@ -527,6 +527,24 @@ async def test_many_requests_at_once_are_kept_apart(app, connect):
         assert (await request.ended()).body == f'[{number},"{path}"]'.encode()
 
 
+async def test_requests_with_the_same_headers_differ_all_the_same(app, connect):
+    @app.route("/<name>", ["GET", "POST"], csrf=False)
+    def seen(name, request):
+        environ = request.environ
+        keys = ("REQUEST_METHOD", "QUERY_STRING", "SCRIPT_NAME", "REMOTE_ADDR", "kit.own")
+        mine = environ.setdefault("kit.mine", name)
+        environ["HTTP_X_MINE"] = name
+        return [name, request.scheme, mine, *(environ.get(key, "") for key in keys)]
+
+    own = {"method": "POST", "scheme": "https", "query_string": b"q", "root_path": "/shop"}
+    own |= {"client": ("198.51.100.1", 1), "kit.environ": {"kit.own": "x"}}
+    for _ in range(2):
+        request = await connect(app, "/a").give().ended()
+        assert request.body == b'["a","http","a","GET","","","192.0.2.1",""]'
+        request = await connect(app, "/shop/b", **own).give().ended()
+        assert request.body == b'["b","https","b","POST","q","/shop","198.51.100.1","x"]'
+
+
 async def test_cookies_in_several_headers_are_one(app, connect):
     app.get("/")(lambda request: dict(request.cookies))
     headers = [HOST, (b"cookie", b"a=1"), (b"cookie", b"b=2")]

@@ -313,9 +313,10 @@ async def through_asgi(app: App, sent: Sent, connect) -> tuple:
 async def test_a_request_gets_the_same_answer_everywhere(apps, connect, name):
     sent = REQUESTS[name]
     expected = await asyncio.to_thread(through_wsgi, apps[plain], sent)
-    assert await through_asgi(apps[plain], sent, connect) == expected
     assert await asyncio.to_thread(through_wsgi, apps[awaiting], sent) == expected
-    assert await through_asgi(apps[awaiting], sent, connect) == expected
+    for app in (apps[plain], apps[awaiting]):
+        for _ in range(2):  # the gateway knows headers that it has seen
+            assert await through_asgi(app, sent, connect) == expected
 
 
 def test_the_list_is_of_all_kinds(apps):

@@ -27,7 +27,7 @@ function tellWorker({ data }) { // "worker 4711": the process that this page is 
 }
 
 function show(data) {
-  const item = document.createElement("li");
+  const item = document.createElement("p");
   const { name, message } = understood(data);
   const who = document.createElement("b");
   who.textContent = name;

@@ -5,7 +5,7 @@ const socket = new WebSocket(address);
 const log = document.getElementById("log");
 
 socket.addEventListener("message", ({ data }) => {
-  const item = document.createElement("li");
+  const item = document.createElement("p");
   item.textContent = data;
   log.append(item);
   if (log.children.length > 20) log.firstElementChild.remove();
