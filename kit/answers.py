@@ -214,6 +214,8 @@ class Answers:
     def data(self, environ: Environ, result: Any) -> Answer:
         """Answer with data in the format that the client asks for."""
         line, more, body = self._data(environ, result)
+        if type(body) is bytes and line == "200 OK":
+            return line, [*self.headers, *more, ("Content-Length", str(len(body)))], [body]
         headers = [*self.headers, *more]
         if line.startswith("304"):
             return line, headers, []

@@ -35,6 +35,9 @@ class App(Routes):
     `plugins` are further plug-ins by name, for an application that brings its own. The
     configuration is read at once; routes, providers and records are checked when the application
     starts. Both raise `kit.ConfigError` with everything that is wrong.
+
+    Each function in `after` is called with the environ, status line, headers and body of every
+    answer, also to what no route has answered, and returns the last three. It must not wait.
     """
 
     def __init__(

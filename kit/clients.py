@@ -162,14 +162,18 @@ class Environs:
     def __init__(self) -> None:
         self._known: dict[Any, Environ] = {}
 
-    def make(self, scope: Scope) -> Environ:
-        """Return the environ of a scope.
+    def known(self, scope: Scope) -> Environ | None:
+        """Return what is kept of requests like this one, for all of them: not to be changed."""
+        return self._known.get(
+            (scope.get("method"), scope.get("server"), scope["http_version"], *scope["headers"])
+        )
+
+    def make(self, scope: Scope, known: Environ | None = None) -> Environ:
+        """Return the environ of a scope, from what is `known` of its headers.
 
         Headers whose name has an underscore are left out: they would look like others.
         """
-        known = self._known.get((scope.get("server"), scope["http_version"], *scope["headers"]))
         environ = known.copy() if known else _read(scope)
-        environ["REQUEST_METHOD"] = scope.get("method", SOCKET)
         if query := scope["query_string"]:
             environ["QUERY_STRING"] = query.decode("latin-1")
         environ["asgi.scope"] = scope
@@ -194,7 +198,7 @@ class Environs:
         ):
             if len(self._known) >= _MOST_KEPT:
                 self._known.clear()
-            key = (scope.get("server"), scope["http_version"], *headers)
+            key = (scope.get("method"), scope.get("server"), scope["http_version"], *headers)
             self._known[key] = _read(scope) | {ADMITTED: True}
 
 
@@ -202,13 +206,14 @@ def _read(scope: Scope) -> Environ:
     """Return what an environ says of the server and the headers."""
     host, port = scope.get("server") or ("localhost", 80)
     environ: Environ = {
+        "REQUEST_METHOD": scope.get("method", SOCKET),
         "SCRIPT_NAME": "",
         "QUERY_STRING": "",
         "SERVER_NAME": host,
         "SERVER_PORT": str(port or ""),
         "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
         "wsgi.version": (1, 0),
-        "wsgi.url_scheme": "",
+        "wsgi.url_scheme": "http",
         "wsgi.input": _EMPTY,
         "wsgi.errors": sys.stderr,
         "wsgi.multithread": True,

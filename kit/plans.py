@@ -18,7 +18,7 @@ from collections.abc import (
     Mapping,
 )
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from operator import itemgetter
 from typing import Any, Literal, NamedTuple
@@ -60,8 +60,9 @@ class Plan:
     plans are plain code all through, and ``"loop"`` plans are coroutines, to be awaited by `run`.
     `answer` is for threads, and for everybody without a loop. A stream of a plan that keeps to
     `one_thread` is sent by the thread that began it. `body` is the largest body that is read for
-    it, where that is not the usual one. Where `quick` is set, it makes the coroutine
-    of the handler itself, and `convert` an answer of what that returns: the same as `run` does.
+    it, where that is not the usual one. Where `quick` is set, it calls the handler itself, which
+    needs nothing of a request but its path, and `convert` makes an answer of what that returns:
+    the same as `run` does.
     """
 
     run: Running
@@ -69,7 +70,7 @@ class Plan:
     place: Place
     one_thread: bool = False
     body: int = 0
-    quick: Callable[[Mapping[str, Any]], Coroutine[Any, Any, Any]] | None = None
+    quick: Callable[[Mapping[str, Any]], Any] | None = None
     convert: Convert | None = None
 
     @classmethod
@@ -170,7 +171,11 @@ def compile_plan(
         return UNUSABLE
     call = by_position(handler, wanted)
     if not opened and plan_place != "loop" and {"environ", VALUES}.isdisjoint(wanted):
-        return Plan.of(_direct(call, wanted, constants, parse, convert), plan_place)
+        plan = Plan.of(_direct(call, wanted, constants, parse, convert), plan_place)
+        if plan_place != "inline" or constants:
+            return plan
+        quick = _quick(call, wanted, tuple(parse.items()))
+        return replace(plan, quick=quick, convert=convert)
     waits = inspect.iscoroutinefunction(called_by(handler))
     if waits and not (opened or constants) and {"environ", VALUES}.isdisjoint(wanted):
         quick = _quick(call, wanted, tuple(parse.items()))
@@ -448,11 +453,11 @@ def _direct(
 
 
 def _quick(
-    call: Callable[..., Coroutine[Any, Any, Any]],
+    call: Callable[..., Any],
     wanted: tuple[str, ...],
     parsers: tuple[tuple[str, Callable[[Any], Any]], ...],
-) -> Callable[[Mapping[str, Any]], Coroutine[Any, Any, Any]]:
-    """Return what calls a coroutine function that needs nothing of the request but its path."""
+) -> Callable[[Mapping[str, Any]], Any]:
+    """Return what calls a function that needs nothing of the request but its path."""
     if not wanted:
         return lambda values: call()
     if len(wanted) == len(parsers) == 1:
@@ -462,7 +467,7 @@ def _quick(
     if not parsers:
         return lambda values: call(*arguments(values))
 
-    def quick(values: Mapping[str, Any]) -> Coroutine[Any, Any, Any]:
+    def quick(values: Mapping[str, Any]) -> Any:
         return call(*arguments({**values, **{name: one(values[name]) for name, one in parsers}}))
 
     return quick

@@ -215,7 +215,7 @@ def test_a_component_of_another_slot_is_named_with_that_slot(problems):
 def test_options_without_a_component_ask_for_one(problems):
     assert problems('[persistence]\nurl = "sqlite:///x.db"\n') == [
         "kit.toml:2: [persistence] does not say which component to use.\n"
-        '    Add: use = "..." with one of: peewee, sqlalchemy.'
+        '    Add: use = "..." with one of: peewee, peewee_async, sqlalchemy, sqlalchemy_async.'
     ]
 
 

@@ -9,8 +9,7 @@ from io import BytesIO
 import pytest
 from werkzeug.test import Client, EnvironBuilder
 
-from kit import App, ConfigError
-from kit.sockets import SocketClosed
+from kit import App, ConfigError, SocketClosed
 from kit.testing import SocketRefused, WebSocket, client
 from kit.testing.exchanges import over_asgi
 from kit.testing.scopes import raw_path
@@ -286,6 +285,30 @@ def test_forms_need_a_token_only_where_it_is_asked_for(gateway):
     data = {"a": "b"}
     assert client(app, gateway=gateway).post("/", data=data).status_code == 200
     assert client(app, gateway=gateway, csrf=True).post("/", data=data).status_code == 403
+    app.stop()
+
+
+def test_a_websocket_belongs_to_the_site_and_to_the_visitor():
+    app = App({"sessions": {"use": "beaker"}})
+
+    @app.get("/")
+    def enter(session):
+        session["name"] = "Ada"
+        return "welcome"
+
+    @app.websocket("/talk")
+    async def talk(socket, session):
+        await socket.send(session.get("name", "nobody"))
+
+    site = client(app)
+    with site.websocket("/talk") as ws:
+        assert ws.receive() == "nobody"
+    site.get("/")
+    with site.websocket("/talk") as ws:
+        assert ws.receive() == "Ada"
+    elsewhere = site.websocket("/talk", headers={"Origin": "https://evil.example"})
+    with pytest.raises(SocketRefused, match="403"), elsewhere:
+        pass
     app.stop()
 
 

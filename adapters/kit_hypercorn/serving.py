@@ -21,6 +21,7 @@ class Hypercorn:
     lacks: ClassVar = {
         "wsgi": "hypercorn serves by ASGI, all kinds of handlers",
         "connections": "hypercorn accepts all connections",
+        "ping": "hypercorn ends no sooner than its last ping is over, so it sends none",
     }
 
     def __init__(self, options: ServingOptions) -> None:
@@ -36,7 +37,6 @@ class Hypercorn:
         config.h11_max_incomplete_size = options.head
         config.h2_max_header_list_size = options.head
         config.websocket_max_message_size = service.message
-        config.websocket_ping_interval = options.ping
         config.include_server_header = False
         config.loglevel = "WARNING"
         asyncio.run(serve(_with_one_length(service.application), config, mode="asgi"))

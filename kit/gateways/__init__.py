@@ -49,6 +49,7 @@ class Gateway:
 
     `before` are called with each request first, and raise to refuse it; `after` are called with
     each answer last, and return it as it is to go out, and then those that are for https alone.
+    Where it `is_bare`, an answer over http that needed no files is finished already.
     """
 
     def __init__(
@@ -66,15 +67,16 @@ class Gateway:
         self.limits = limits
         self._dispatch = dispatch
         self._failures = failures
-        self._before = tuple(before)
+        self.before = tuple(before)
         self._after = tuple(after)
         self._over_https = tuple(over_https)
         self._find_static = dispatch.static.get
         self._find = dispatch.router.match
+        self.is_bare = not (events or self._after)
 
     def admit(self, environ: Environ) -> None:
         """Look at who asks, and whom; raise to refuse the request."""
-        for look in self._before:
+        for look in self.before:
             look(environ)
 
     def find(self, environ: Environ) -> tuple[Plan, Mapping[str, Any]]:
@@ -94,6 +96,19 @@ class Gateway:
             raise self._dispatch.refuse(endpoint)
         return plan, values
 
+    def find_quick(self, method: str, path: str) -> tuple[Plan, Mapping[str, Any]] | None:
+        """Return the plan for a request if it is quick, and nothing else is done for requests."""
+        values = _NO_VALUES
+        endpoint = self._find_static(path)
+        if endpoint is None:
+            if not path.isascii() or "\0" in path or "/." in path:
+                return None
+            if (found := self._find(path)) is None:
+                return None
+            endpoint, values = found
+        plan = endpoint.plans.get(method)
+        return (plan, values) if plan and plan.quick and self.is_bare else None
+
     async def failed(self, environ: Environ, error: Exception, perform: Perform) -> Answer:
         """Return the answer for an exception; that to a HEAD request has no body (RFC 9110, 9.3.2).
 
@@ -108,8 +123,6 @@ class Gateway:
 
     def finish(self, environ: Environ, answer: Answer) -> Answer:
         """Return an answer as it is to go out."""
-        if not self._after and environ["wsgi.url_scheme"] != "https" and FILES not in environ:
-            return answer
         line, headers, body = answer
         if FILES in environ:
             _close_after(body, environ[FILES])

@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from werkzeug.exceptions import ClientDisconnected
 
 from kit.answers import STATUS_LINES, Answer, Environ, Header, Stream
-from kit.clients import ADMITTED, Client, Environs, Message, Receive, Scope, Send, client_of
+from kit.clients import (
+    ADMITTED,
+    PRIVATE,
+    Client,
+    Environs,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    client_of,
+)
 from kit.errors import ConfigError
 from kit.gateways import Gateway
 from kit.plans import Plan
@@ -45,11 +55,18 @@ def make_asgi(app: App) -> ASGI:
             await _lifespan(app, sockets, receive, send)
             return
         gateway = app.gateway or await _started(app)
-        environ = environs.make(scope)
+        found = None
+        known = environs.known(scope)
+        if known and scope["scheme"] == "http" and not (
+            scope["query_string"] or scope.get("root_path") or PRIVATE in scope
+        ):
+            found = gateway.find_quick(scope["method"], scope["path"])
+        is_shared = known is not None and found is not None
+        environ = known if known and found else environs.make(scope, known)
         if kind == "websocket":
             await _websocket(gateway, sockets, environ, receive, send)
             return
-        client = client_of(scope, receive, environ)
+        client = None if is_shared else client_of(scope, receive, environ)
         watched: Client | None = None
         try:
             try:
@@ -58,7 +75,7 @@ def make_asgi(app: App) -> ASGI:
                 if ADMITTED not in environ:
                     gateway.admit(environ)
                     environs.keep(scope)
-                plan, values = gateway.find(environ)
+                plan, values = found or gateway.find(environ)
                 if plan.place == "inline":
                     answer = plan.answer(environ, values)
                 elif plan.place == "loop":
@@ -81,15 +98,17 @@ def make_asgi(app: App) -> ASGI:
                 if type(answer[2]) is Stream:
                     await answer[2].start()
             except Exception as error:
+                if is_shared:
+                    environ, is_shared = environs.make(scope, known), False
                 answer = await gateway.failed(environ, error, _perform)
-            line, headers, body = gateway.finish(environ, answer)
+            line, headers, body = answer if is_shared else gateway.finish(environ, answer)
             if gateway.events:
                 await in_thread(gateway.events.finished, environ, int(line[:3]))
             if type(body) is Stream:
                 watched = watched or _watched(client, receive)
                 await _stream(line, headers, body, send)
                 return
-            await send(_start(line, (*headers,)))
+            await send(_start(line, headers))
             await send({"type": "http.response.body", "body": b"".join(body)})
         except (asyncio.CancelledError, ClientDisconnected):
             if watched is None or not watched.gone:
@@ -194,7 +213,7 @@ def _giving(threads: Threads, place: Place) -> Callable[[BaseException | None], 
 async def _stream(line: str, headers: list[Header], body: Stream, send: Send) -> None:
     """Send the chunks as they come; the next one is made when the last one is on its way."""
     try:
-        await send(_start(line, (*headers,)))
+        await send(_start(line, headers))
         while (chunk := await body.next()) is not None:
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
     except BaseException as error:
@@ -203,16 +222,31 @@ async def _stream(line: str, headers: list[Header], body: Stream, send: Send) ->
     await send({"type": "http.response.body", "body": b""})
 
 
-def _start(line: str, headers: tuple[Header, ...]) -> Message:
+def _start(line: str, headers: list[Header]) -> Message:
     status = _STATUSES.get(line) or int(line[:3])
-    return {"type": "http.response.start", "status": status, "headers": [*_encoded(headers)]}
+    return {"type": "http.response.start", "status": status, "headers": _encoded(headers)}
 
 
-@lru_cache(maxsize=256)
-def _encoded(headers: tuple[Header, ...]) -> tuple[tuple[bytes, bytes], ...]:
-    return tuple(
-        (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers
-    )
+_beginnings: list[tuple[list[Header], list[tuple[bytes, bytes]]]] = []
+
+
+def _encoded(headers: list[Header]) -> list[tuple[bytes, bytes]]:
+    """Return headers as ASGI has them; most often all but the last have been there before."""
+    beginning = headers[:-1]
+    for known, encoded in _beginnings:
+        if beginning == known:
+            return [*encoded, _line(headers[-1])]
+    encoded = [_line(one) for one in beginning]
+    if headers and "Set-Cookie" not in {name for name, _ in beginning}:
+        _beginnings.insert(0, (beginning, encoded))
+        del _beginnings[4:]
+    return [*encoded, *map(_line, headers[-1:])]
+
+
+@lru_cache(maxsize=1024)
+def _line(header: Header) -> tuple[bytes, bytes]:
+    name, value = header
+    return name.lower().encode("latin-1"), value.encode("latin-1")
 
 
 @coroutine

@@ -8,25 +8,30 @@ from typing import Any
 from kit.answers import Answer, Environ, Stream
 from kit.gateways import WSGI, Gateway, StartResponse
 from kit.plans import Plan
+from kit.requests import FILES
 from kit.waiting import drive
 
 
 def make_wsgi(gateway: Gateway) -> WSGI:
     """Make the WSGI callable of a started application."""
-    admit, find, finish, events = gateway.admit, gateway.find, gateway.finish, gateway.events
+    before, events, is_bare = gateway.before, gateway.events, gateway.is_bare
+    find, finish = gateway.find, gateway.finish
 
     def wsgi(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         try:
             if events:
                 events.started(environ)
-            admit(environ)
+            for look in before:
+                look(environ)
             plan, values = find(environ)
             answer = plan.answer(environ, values)
             if type(answer[2]) is Stream:
                 answer[2].begin()
         except Exception as error:
             answer = drive(gateway.failed(environ, error, _perform))
-        line, headers, body = finish(environ, answer)
+        if not is_bare or FILES in environ or environ["wsgi.url_scheme"] == "https":
+            answer = finish(environ, answer)
+        line, headers, body = answer
         if events:
             events.finished(environ, int(line[:3]))
         start_response(line, headers)

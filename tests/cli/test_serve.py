@@ -197,9 +197,16 @@ def run(tmp_path):
         one.process.wait()
 
 
-def workers(running: Running) -> set[str]:
-    """The numbers of the processes that answer."""
-    return {running.get().split()[1] for _ in range(20)}
+def workers(running: Running, gone: str = "") -> set[str]:
+    """The numbers of the two processes that answer, as soon as each has; one before is gone."""
+    found: set[str] = set()
+
+    def have_two_answered() -> bool:
+        found.add(running.get().split()[1])
+        return len(found - {gone}) == 2
+
+    assert wait_until(have_two_answered)
+    return found - {gone}
 
 
 def is_alive(number: str) -> bool:
@@ -224,13 +231,11 @@ def test_it_says_what_it_serves_logs_requests_and_ends(run):
 
 def test_a_worker_that_dies_is_replaced_and_a_reload_that_fails_changes_nothing(run):
     running = run(workers=2)
-    assert wait_until(lambda: len(workers(running)) == 2)
     first, second = workers(running)
     os.kill(int(first), signal.SIGKILL)
-    assert wait_until(lambda: len(workers(running) - {first}) == 2)
-    running.wait_for(f"worker {first} (SIGKILL) ended: another one is started.")
-    before = workers(running)
+    before = workers(running, gone=first)
     assert second in before
+    running.wait_for(f"worker {first} (SIGKILL) ended: another one is started.")
     (running.folder / "text.py").write_text("TEXT = 1 / 0\n")
     running.process.send_signal(signal.SIGHUP)
     running.wait_for("Not reloaded: worker")
@@ -255,7 +260,6 @@ def test_what_takes_longer_than_grace_is_cut_off(run):
 
 def test_workers_end_with_the_process_above_them(run):
     running = run(workers=2)
-    assert wait_until(lambda: len(workers(running)) == 2)
     those = workers(running)
     running.process.kill()
     assert wait_until(lambda: not any(map(is_alive, those)))

@@ -99,7 +99,7 @@ class Connection:
 
     async def ended(self) -> Connection:
         """Wait for the application to return; raise what it raised."""
-        await self.task
+        await asyncio.shield(self.task)
         return self
 
     @property
