@@ -158,7 +158,7 @@ class Answers:
     """Turns what handlers return into answers; one object for an application, made at start.
 
     `headers` go out with every answer. `data` makes type and body of data: of dicts, lists,
-    dataclasses, and instances of `kinds`.
+    dataclasses, and instances of `kinds`; it is kept as `made`.
     """
 
     def __init__(
@@ -168,9 +168,9 @@ class Answers:
         kinds: tuple[type, ...] = (),
     ) -> None:
         self.headers = tuple(headers)
-        self._data = data or json
+        self.made = data or json
         self._kinds = (dict, list, msgspec.Struct, *kinds)
-        self._html = [*self.headers, ("Content-Type", "text/html; charset=utf-8")]
+        self.page_headers = [*self.headers, ("Content-Type", "text/html; charset=utf-8")]
         self._bytes = [*self.headers, ("Content-Type", "application/octet-stream")]
         self._makers: dict[type, Convert] = {
             str: self.html,
@@ -209,11 +209,11 @@ class Answers:
     def html(self, environ: Environ, result: str) -> Answer:
         """Answer with a page."""
         body = result.encode()
-        return "200 OK", [*self._html, ("Content-Length", str(len(body)))], [body]
+        return "200 OK", [*self.page_headers, ("Content-Length", str(len(body)))], [body]
 
     def data(self, environ: Environ, result: Any) -> Answer:
         """Answer with data in the format that the client asks for."""
-        line, more, body = self._data(environ, result)
+        line, more, body = self.made(environ, result)
         if type(body) is bytes and line == "200 OK":
             return line, [*self.headers, *more, ("Content-Length", str(len(body)))], [body]
         headers = [*self.headers, *more]
@@ -234,7 +234,7 @@ class Answers:
 
     def stream(self, environ: Environ, result: Iterator[Any] | AsyncIterator[Any]) -> Answer:
         """Answer with the chunks of a generator as they come."""
-        return "200 OK", [*self._html], Stream(result)
+        return "200 OK", [*self.page_headers], Stream(result)
 
     def with_status(self, environ: Environ, result: tuple[Any, ...]) -> Answer:
         """Answer with ``(result, status)``, ``(result, headers)`` or with all three."""

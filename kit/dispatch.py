@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
+from werkzeug.exceptions import BadRequest, MethodNotAllowed, NotFound
 
 from kit.answers import STATUS_LINES, Answer, Answers, Environ, Header, Stream
 from kit.errors import Invalid, Problem, listing, nearest
@@ -341,17 +341,8 @@ def _headed(plan: Plan) -> Plan:
 
 
 def _upgrade(environ: Environ, values: Mapping[str, Any]) -> Answer:
-    """Answer a plain request on the URL of a WebSocket (RFC 9110, section 15.5.22)."""
-    raise _UpgradeRequired
-
-
-class _UpgradeRequired(HTTPException):
-    code = 426
-    description = "This address is for WebSockets."
-
-    def get_headers(self, *args: Any, **kwargs: Any) -> list[tuple[str, str]]:
-        upgrade = [("Upgrade", "websocket"), ("Connection", "Upgrade")]
-        return [*super().get_headers(*args, **kwargs), *upgrade]
+    """Refuse a plain request on the URL of a WebSocket."""
+    raise BadRequest("This address is for WebSockets.")
 
 
 _UPGRADE = Plan.of(_upgrade, "inline")

@@ -62,7 +62,7 @@ class Failures:
         debug: bool,
     ) -> None:
         self._plans = plans
-        self._answers = answers
+        self.answers = answers
         self._debug = debug
 
     async def answer(self, environ: Environ, error: Exception, perform: Perform) -> Answer:
@@ -72,11 +72,11 @@ class Failures:
         """
         if isinstance(error, HTTPException) and isinstance(error.response, Response):
             try:
-                return self._answers.response(environ, error.response)
+                return self.answers.response(environ, error.response)
             except Exception as failed:
                 error = failed
         if isinstance(error, Unauthorized) and error.login and not wants_problem(environ):
-            return self._answers.response(environ, _to_login(environ, error))
+            return self.answers.response(environ, _to_login(environ, error))
         status = _status(error)
         request_id = ""
         if status >= 500:
@@ -106,7 +106,7 @@ class Failures:
             members["request_id"] = request_id
         kind, body = _rendered(environ, line, status, members)
         about = [("Content-Type", kind), ("Content-Length", str(len(body)))]
-        return line, [*self._answers.headers, *about, *_headers(error, request_id)], [body]
+        return line, [*self.answers.headers, *about, *_headers(error, request_id)], [body]
 
     def _plan(self, environ: Environ, error: Exception, status: int) -> Plan | None:
         for cls in type(error).__mro__:

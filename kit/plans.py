@@ -60,9 +60,8 @@ class Plan:
     plans are plain code all through, and ``"loop"`` plans are coroutines, to be awaited by `run`.
     `answer` is for threads, and for everybody without a loop. A stream of a plan that keeps to
     `one_thread` is sent by the thread that began it. `body` is the largest body that is read for
-    it, where that is not the usual one. Where `quick` is set, it calls the handler itself, which
-    needs nothing of a request but its path, and `convert` makes an answer of what that returns:
-    the same as `run` does.
+    it, where that is not the usual one. A `quick` handler needs nothing of a request but its path:
+    gateways may call it themselves, and `convert` what it returns, as `run` does.
     """
 
     run: Running

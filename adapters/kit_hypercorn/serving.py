@@ -54,7 +54,33 @@ def _with_one_length(app: Callable[..., Any]) -> Callable[..., Any]:
             headers = [(b"connection", b"close"), (b"content-length", b"0")]
             await send({"type": "http.response.start", "status": 400, "headers": headers})
             await send({"type": "http.response.body", "body": b""})
+        elif scope["type"] == "http":
+            await app(scope, receive, _emptying(receive, send))
         else:
             await app(scope, receive, send)
 
     return application
+
+
+def _emptying(receive: Any, send: Any) -> Any:
+    """Take in what is left of a body while the end of the answer is sent.
+
+    hypercorn has a queue for each request, and waits there for ever, with its connection, where
+    a body was refused and nobody reads it.
+    """
+
+    async def discard() -> None:
+        while (await receive())["type"] == "http.request":
+            pass
+
+    async def sending(message: Any) -> None:
+        if message["type"] != "http.response.body" or message.get("more_body"):
+            await send(message)
+            return
+        rest = asyncio.create_task(discard())
+        try:
+            await send(message)
+        finally:
+            rest.cancel()
+
+    return sending

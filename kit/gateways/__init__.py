@@ -15,8 +15,10 @@ from werkzeug.exceptions import BadRequest, HTTPException, NotFound
 from werkzeug.wrappers import Response
 
 from kit.answers import Answer, Environ, Header, Stream
+from kit.clients import PRIVATE, Scope
 from kit.dispatch import Dispatch
 from kit.failures import Failures, Perform
+from kit.gateways.ready import Ready
 from kit.plans import Plan
 from kit.requests import FILES
 
@@ -64,6 +66,7 @@ class Gateway:
         over_https: Iterable[After] = (),
     ) -> None:
         self.events = events
+        self.ready = Ready(failures.answers)
         self.limits = limits
         self._dispatch = dispatch
         self._failures = failures
@@ -96,18 +99,23 @@ class Gateway:
             raise self._dispatch.refuse(endpoint)
         return plan, values
 
-    def find_quick(self, method: str, path: str) -> tuple[Plan, Mapping[str, Any]] | None:
-        """Return the plan for a request if it is quick, and nothing else is done for requests."""
-        values = _NO_VALUES
+    def find_quick(self, scope: Scope) -> tuple[Plan | None, Mapping[str, Any]]:
+        """Return the plan for an ASGI request over http that needs nothing else to be done."""
+        path, values = scope["path"], _NO_VALUES
+        if not self.is_bare or scope["query_string"] or scope["scheme"] != "http":
+            return None, values
         endpoint = self._find_static(path)
         if endpoint is None:
             if not path.isascii() or "\0" in path or "/." in path:
-                return None
-            if (found := self._find(path)) is None:
-                return None
+                return None, values
+            found = self._find(path)
+            if found is None:
+                return None, values
             endpoint, values = found
-        plan = endpoint.plans.get(method)
-        return (plan, values) if plan and plan.quick and self.is_bare else None
+        plan = endpoint.plans.get(scope["method"])
+        if plan is None or not plan.quick or scope.get("root_path") or PRIVATE in scope:
+            return None, values
+        return plan, values
 
     async def failed(self, environ: Environ, error: Exception, perform: Perform) -> Answer:
         """Return the answer for an exception; that to a HEAD request has no body (RFC 9110, 9.3.2).

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from werkzeug.exceptions import ClientDisconnected
 
-from kit.answers import STATUS_LINES, Answer, Environ, Header, Stream
+from kit.answers import Answer, Environ, Header, Stream
 from kit.clients import (
     ADMITTED,
-    PRIVATE,
     Client,
     Environs,
     Message,
@@ -25,6 +24,7 @@ from kit.clients import (
 )
 from kit.errors import ConfigError
 from kit.gateways import Gateway
+from kit.gateways.ready import encoded
 from kit.plans import Plan
 from kit.sockets import PATIENCE, Socket
 from kit.waiting import Place, Threads, end_threads, in_thread, limit_threads, threads_here
@@ -34,8 +34,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Tasks = set[asyncio.Task[Any] | None]
-_STATUSES = {line: status for status, line in STATUS_LINES.items()}
 ASGI = Callable[[Scope, Receive, Send], Coroutine[Any, Any, None]]
+
+_START, _BODY = "http.response.start", "http.response.body"
+_NONE: Mapping[str, Any] = {}
 
 logger = logging.getLogger("kit")
 
@@ -55,53 +57,61 @@ def make_asgi(app: App) -> ASGI:
             await _lifespan(app, sockets, receive, send)
             return
         gateway = app.gateway or await _started(app)
-        found = None
         known = environs.known(scope)
-        if known and scope["scheme"] == "http" and not (
-            scope["query_string"] or scope.get("root_path") or PRIVATE in scope
-        ):
-            found = gateway.find_quick(scope["method"], scope["path"])
-        is_shared = known is not None and found is not None
-        environ = known if known and found else environs.make(scope, known)
-        if kind == "websocket":
-            await _websocket(gateway, sockets, environ, receive, send)
-            return
-        client = None if is_shared else client_of(scope, receive, environ)
+        plan, values = gateway.find_quick(scope) if known else (None, _NONE)
+        if plan and known:
+            environ, client = known, None
+        else:
+            environ = environs.make(scope, known)
+            if kind == "websocket":
+                await _websocket(gateway, sockets, environ, receive, send)
+                return
+            client = client_of(scope, receive, environ)
         watched: Client | None = None
+        ready = None
         try:
             try:
-                if gateway.events:
-                    await in_thread(gateway.events.started, environ)
-                if ADMITTED not in environ:
-                    gateway.admit(environ)
-                    environs.keep(scope)
-                plan, values = found or gateway.find(environ)
-                if plan.place == "inline":
-                    answer = plan.answer(environ, values)
-                elif plan.place == "loop":
-                    quick, convert = plan.quick, plan.convert
-                    running = quick(values) if quick else plan.run(environ, values)
-                    try:
-                        waits_for = running.send(None)
-                    except StopIteration as stop:
-                        result = stop.value
-                    else:
-                        watched = _watched(client, receive)
-                        result = await _going_on(running, waits_for)
-                    answer = convert(environ, result) if convert else result
-                else:
+                if plan is None:
+                    if gateway.events:
+                        await in_thread(gateway.events.started, environ)
+                    if ADMITTED not in environ:
+                        gateway.admit(environ)
+                        environs.keep(scope)
+                    plan, values = gateway.find(environ)
+                if plan.place == "thread":
                     watched = _watched(client, receive)
                     if client:
                         most = plan.body or gateway.limits.body
                         await client.load(most, environ.get("CONTENT_LENGTH"))
                     answer = await _in_thread(plan, environ, values)
-                if type(answer[2]) is Stream:
+                elif plan.place == "inline" and not plan.quick:
+                    answer = plan.answer(environ, values)
+                else:
+                    result: Any = plan.quick(values) if plan.quick else plan.run(environ, values)
+                    if plan.place == "loop":
+                        running = result
+                        try:
+                            waits_for = running.send(None)
+                        except StopIteration as stop:
+                            result = stop.value
+                        else:
+                            watched = _watched(client, receive)
+                            result = await _going_on(running, waits_for)
+                    if environ is known:
+                        ready = gateway.ready.make(environ, result)
+                    if ready is None:
+                        answer = plan.convert(environ, result) if plan.convert else result
+                if ready is None and type(answer[2]) is Stream:
                     await answer[2].start()
             except Exception as error:
-                if is_shared:
-                    environ, is_shared = environs.make(scope, known), False
+                if environ is known:
+                    environ = environs.make(scope, known)
                 answer = await gateway.failed(environ, error, _perform)
-            line, headers, body = answer if is_shared else gateway.finish(environ, answer)
+            if ready:
+                await send({"type": _START, "status": 200, "headers": ready[0]})
+                await send({"type": _BODY, "body": ready[1]})
+                return
+            line, headers, body = gateway.finish(environ, answer)
             if gateway.events:
                 await in_thread(gateway.events.finished, environ, int(line[:3]))
             if type(body) is Stream:
@@ -109,7 +119,7 @@ def make_asgi(app: App) -> ASGI:
                 await _stream(line, headers, body, send)
                 return
             await send(_start(line, headers))
-            await send({"type": "http.response.body", "body": b"".join(body)})
+            await send({"type": _BODY, "body": b"".join(body)})
         except (asyncio.CancelledError, ClientDisconnected):
             if watched is None or not watched.gone:
                 raise
@@ -215,38 +225,18 @@ async def _stream(line: str, headers: list[Header], body: Stream, send: Send) ->
     try:
         await send(_start(line, headers))
         while (chunk := await body.next()) is not None:
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await send({"type": _BODY, "body": chunk, "more_body": True})
     except BaseException as error:
         await body.end(error)
         raise
-    await send({"type": "http.response.body", "body": b""})
+    await send({"type": _BODY, "body": b""})
 
 
 def _start(line: str, headers: list[Header]) -> Message:
-    status = _STATUSES.get(line) or int(line[:3])
-    return {"type": "http.response.start", "status": status, "headers": _encoded(headers)}
+    return {"type": _START, "status": int(line[:3]), "headers": [*map(_encoded, headers)]}
 
 
-_beginnings: list[tuple[list[Header], list[tuple[bytes, bytes]]]] = []
-
-
-def _encoded(headers: list[Header]) -> list[tuple[bytes, bytes]]:
-    """Return headers as ASGI has them; most often all but the last have been there before."""
-    beginning = headers[:-1]
-    for known, encoded in _beginnings:
-        if beginning == known:
-            return [*encoded, _line(headers[-1])]
-    encoded = [_line(one) for one in beginning]
-    if headers and "Set-Cookie" not in {name for name, _ in beginning}:
-        _beginnings.insert(0, (beginning, encoded))
-        del _beginnings[4:]
-    return [*encoded, *map(_line, headers[-1:])]
-
-
-@lru_cache(maxsize=1024)
-def _line(header: Header) -> tuple[bytes, bytes]:
-    name, value = header
-    return name.lower().encode("latin-1"), value.encode("latin-1")
+_encoded = lru_cache(maxsize=1024)(encoded)
 
 
 @coroutine
