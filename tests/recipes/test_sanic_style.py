@@ -230,4 +230,4 @@ def test_a_handshake_elsewhere_is_refused(host: str, path: str):
     with pytest.raises(InvalidStatus) as refused:
         opened(host, path)
     assert 400 <= refused.value.response.status_code < 500
-    assert answer_of(host, "/echo").startswith(b"426 ")
+    assert answer_of(host, "/echo").startswith(b"400 ")
