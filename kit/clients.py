@@ -6,6 +6,7 @@ import asyncio
 import io
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any
 from urllib.parse import unquote_to_bytes
@@ -164,9 +165,12 @@ class Environs:
 
     def known(self, scope: Scope) -> Environ | None:
         """Return what is kept of requests like this one, for all of them: not to be changed."""
-        return self._known.get(
-            (scope.get("method"), scope.get("server"), scope["http_version"], *scope["headers"])
-        )
+        try:
+            return self._known.get(
+                (scope.get("method"), scope.get("server"), scope["http_version"], *scope["headers"])
+            )
+        except TypeError:  # a server may have lists in place of tuples
+            return None
 
     def make(self, scope: Scope, known: Environ | None = None) -> Environ:
         """Return the environ of a scope, from what is `known` of its headers.
@@ -199,7 +203,8 @@ class Environs:
             if len(self._known) >= _MOST_KEPT:
                 self._known.clear()
             key = (scope.get("method"), scope.get("server"), scope["http_version"], *headers)
-            self._known[key] = _read(scope) | {ADMITTED: True}
+            with suppress(TypeError):
+                self._known[key] = _read(scope) | {ADMITTED: True}
 
 
 def _read(scope: Scope) -> Environ:

@@ -102,7 +102,7 @@ class Gateway:
     def find_quick(self, scope: Scope) -> tuple[Plan | None, Mapping[str, Any]]:
         """Return the plan for an ASGI request over http that needs nothing else to be done."""
         path, values = scope["path"], _NO_VALUES
-        if not self.is_bare or scope["query_string"] or scope["scheme"] != "http":
+        if not self.is_bare or scope["query_string"] or scope.get("scheme", "http") != "http":
             return None, values
         endpoint = self._find_static(path)
         if endpoint is None:

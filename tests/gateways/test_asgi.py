@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from contextlib import suppress
 from contextvars import ContextVar
 
 import pytest
 
-from kit import Response, provider
+from kit import App, Response, provider
+from kit.testing import client
 
 VISITOR: ContextVar[str] = ContextVar("visitor", default="nobody")
 FORM = (b"content-type", b"application/x-www-form-urlencoded")
@@ -609,3 +611,82 @@ async def test_a_provider_of_a_library_may_be_async(app, connect):
     app.provider(now)
     app.get("/")(lambda now: now)
     assert (await connect(app).give().ended()).body == b"noon"
+
+
+def test_headers_that_are_known_are_no_way_around_a_check():
+    """What is kept of one request must not stand for another."""
+    app = App({"security": {"hosts": ["example.org"], "hsts": "1 day"}})
+    app.get("/", inline=True)(lambda: "home")
+
+    @app.get("/who")
+    async def who(environ):
+        return {
+            name: environ.get(name)
+            for name in ("REQUEST_METHOD", "wsgi.url_scheme", "REMOTE_ADDR", "QUERY_STRING")
+        }
+
+    async def asked(path="/", host=b"example.org", **scope):
+        sent = []
+
+        async def receive():
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message):
+            sent.append(message)
+
+        plain = {"type": "http", "http_version": "1.1", "method": "GET", "query_string": b""}
+        headers = [(b"host", host), (b"accept", b"application/json")]
+        await app.asgi({**plain, "path": path, "headers": headers, **scope}, receive, send)
+        return sent[0]["status"], dict(sent[0]["headers"]), sent[1]["body"]
+
+    async def main():
+        for _ in range(3):  # the second time they are known
+            status, headers, body = await asked()
+            assert (status, body) == (200, b"home")
+            assert headers[b"content-security-policy"]
+            assert (await asked(host=b"evil.example"))[0] == 400
+            assert (await asked(method="HEAD"))[2] == b""
+            assert (await asked(method="POST"))[0] == 405
+            assert (await asked(path="/nothing"))[0] == 404
+            assert (await asked(path="/\0"))[0] == 400
+            assert b"strict-transport-security" in (await asked(scheme="https"))[1]
+            assert b"strict-transport-security" not in headers
+            for scheme, client in ("http", "10.0.0.1"), ("https", "10.0.0.2"):
+                _, _, body = await asked(
+                    "/who", scheme=scheme, client=(client, 1), query_string=b"a"
+                )
+                assert json.loads(body) == {
+                    "REQUEST_METHOD": "GET",
+                    "wsgi.url_scheme": scheme,
+                    "REMOTE_ADDR": who,
+                    "QUERY_STRING": "a",
+                }
+            assert (await asked(headers=[[b"host", b"example.org"]]))[0] == 200
+            assert (await asked(headers=[(b"host", b"example.org"), (b"host", b"b.example")]))[
+                0
+            ] == 400
+
+    asyncio.run(main())
+    app.stop()
+
+
+def test_a_quick_handler_that_fails_or_waits_is_treated_like_any_other():
+    app = App()
+
+    @app.get("/fails")
+    async def fails():
+        raise ValueError("no")
+
+    @app.get("/waits/<int:id>")
+    async def waits(id):
+        await asyncio.sleep(0)
+        return {"id": id}, 201
+
+    app.get("/nothing", inline=True)(lambda: None)
+    browser = client(app, gateway="asgi")
+    for _ in range(2):
+        assert browser.get("/fails").status_code == 500
+        assert browser.get("/waits/7").status == "201 Created"
+        assert browser.get("/waits/7").json == {"id": 7}
+        assert browser.get("/nothing").status_code == 204
+    app.stop()
