@@ -651,14 +651,12 @@ def test_headers_that_are_known_are_no_way_around_a_check():
             assert (await asked(path="/\0"))[0] == 400
             assert b"strict-transport-security" in (await asked(scheme="https"))[1]
             assert b"strict-transport-security" not in headers
-            for scheme, client in ("http", "10.0.0.1"), ("https", "10.0.0.2"):
-                _, _, body = await asked(
-                    "/who", scheme=scheme, client=(client, 1), query_string=b"a"
-                )
+            for scheme, peer in ("http", "10.0.0.1"), ("https", "10.0.0.2"):
+                _, _, body = await asked("/who", scheme=scheme, client=(peer, 1), query_string=b"a")
                 assert json.loads(body) == {
                     "REQUEST_METHOD": "GET",
                     "wsgi.url_scheme": scheme,
-                    "REMOTE_ADDR": who,
+                    "REMOTE_ADDR": peer,
                     "QUERY_STRING": "a",
                 }
             assert (await asked(headers=[[b"host", b"example.org"]]))[0] == 200
