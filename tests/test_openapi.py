@@ -762,3 +762,15 @@ def test_a_document_that_says_too_little_is_found():
     _, found = _explored(app, 2)
     for what in ("Undocumented status code", "violates schema", "Server error"):
         assert any(what.lower() in one.lower() for one in found), found
+
+
+def test_websockets_are_left_out():
+    app = App()
+    app.get("/")(lambda: {})
+
+    @app.websocket("/feed")
+    async def feed(socket):
+        return None
+
+    document = openapi.document(app, title="Book", version="1")
+    assert list(document["paths"]) == ["/"]

@@ -13,7 +13,7 @@ from kit.dispatch import SAFE
 from kit.openapi.returns import Result, results
 from kit.patterns import Native, Pattern
 from kit.providers import Providers, parameters
-from kit.routes import Route
+from kit.routes import SOCKET, Route
 from kit.slots.validation import Body, Form, HeaderValues, Path, Query
 
 if TYPE_CHECKING:
@@ -163,9 +163,12 @@ def _given_by(app: App, slot: str) -> set[str]:
 
 
 def operations(app: App, providers: Providers, below: str) -> Iterator[Operation]:
-    """Yield what there is to describe: the routes below a path, but for those of this package."""
+    """Yield what there is to describe: the routes below a path, but for those of this package.
+
+    OpenAPI has no WebSockets.
+    """
     for route in app.routes:
-        left_out = getattr(route.handler, "__kit_left_out__", False)
+        left_out = getattr(route.handler, "__kit_left_out__", False) or SOCKET in route.methods
         if isinstance(route.pattern, Native) or left_out or not route.text.startswith(below):
             continue
         pattern = Pattern.parse(route.pattern, app.converters)
