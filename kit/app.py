@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -155,6 +156,7 @@ class App(Routes):
         """
         with self._lock:
             if not self._started:
+                background_loop.threads = self.stack.app.threads
                 self._open_until_stop.enter_context(background_loop)
                 try:
                     wiring = self._wiring
@@ -185,7 +187,7 @@ class App(Routes):
         made, self._made = self._made, None
         self.gateway, self._wsgi = None, self._first
         self._started = False
-        with self._open_until_stop:
+        with background_loop, self._open_until_stop:
             if made is not None:
                 made.providers.close()
 
@@ -209,6 +211,8 @@ class App(Routes):
         back when it raises. `values` supply further arguments. A coroutine function is awaited on
         a loop in the background.
         """
+        if asyncio._get_running_loop() is not None:
+            raise RuntimeError("app.call stops the event loop: write await app.call_async(...)")
         self.start()
         environ: Environ = {}
         self._planned(function, values).answer(environ, values)
@@ -221,7 +225,7 @@ class App(Routes):
         called in a worker thread.
         """
         environ: Environ = {}
-        plan = self._planned(function, values)
+        plan = await in_thread(self._planned, function, values)
         if plan.place == "thread":
             await in_thread(plan.answer, environ, values)
         else:

@@ -25,6 +25,7 @@ def load() -> ASGI:
     try:
         app = Project(Path(os.environ.get("KIT_CONFIG", "kit.toml"))).app
         app.check()
+        app.stop()  # what was made for the check; the lifespan starts it on the server's loop
     except ConfigError as error:
         print_problems(error, traceback=bool(os.environ.get("KIT_TRACEBACK")))
         sys.exit(3)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import sys
+from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from tempfile import SpooledTemporaryFile
@@ -21,20 +22,28 @@ Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-_NOT_LOADED = (
-    "the body of the request has not come in yet, and to wait for it would stop the event loop:"
-    " write `await request.load()` before, or read it with `async for piece in request.pieces()`"
-)
 _SCHEMES = {"ws": "http", "wss": "https"}
 _IN_MEMORY = 1 << 16  # bytes of a body
 _DIGITS = 20
+_AHEAD = 1  # messages
+_MOST_EMPTY = 8  # messages after the end, of a server that does not say that the client is gone
 _FRAMED = ("1.1", "1.0")  # where a body has a header that says so
-_LONGEST_KEPT = 1000  # bytes of all values together
+_LONGEST_KEPT = 2000  # bytes
+_MOST_HEADERS = 32
 _MOST_KEPT = 256
 _NOT_KEPT = frozenset({b"cookie", b"authorization", b"proxy-authorization"}) | {
     name.removeprefix("HTTP_").replace("_", "-").lower().encode() for name in FORWARDING
 }
-_EMPTY = io.BytesIO()
+
+
+class _Empty(io.BytesIO):
+    """The body of all requests that have none."""
+
+    def close(self) -> None:
+        """Stay open for the others."""
+
+
+_EMPTY = _Empty()
 
 ADMITTED = "kit.admitted"
 """The key of the environ that says that its headers have been looked at before."""
@@ -46,31 +55,59 @@ _MOST_KEYS = 256
 
 
 class Client:
-    """The other end of one exchange; as a file it is the body, for ``wsgi.input``."""
+    """The other end of one exchange; as a file it is the body, for ``wsgi.input``.
 
-    __slots__ = ("_buffer", "_kept", "_owner", "_receive", "_watching", "gone", "loaded", "more")
+    `length` is that of the body, where it is known. Once the client is watched, a few messages
+    are received ahead, and the current task is cancelled when the client is gone.
+    """
 
-    def __init__(self, receive: Receive, more: bool) -> None:
+    __slots__ = (
+        "_came",
+        "_kept",
+        "_left",
+        "_owner",
+        "_pieces",
+        "_receive",
+        "_taken",
+        "_watching",
+        "gone",
+        "more",
+    )
+
+    def __init__(self, receive: Receive, *, more: bool, length: int | None = None) -> None:
         self.gone = False
         self.more = more
-        self.loaded = False
+        self._left = length
         self._receive = receive
-        self._buffer = b""
+        self._pieces: deque[bytes] = deque()
         self._kept: IO[bytes] | None = None
+        self._came: asyncio.Event | None = None
+        self._taken: asyncio.Event | None = None
         self._watching: asyncio.Task[None] | None = None
         self._owner: asyncio.Task[Any] | None = None
 
+    def _take(self, message: Message) -> None:
+        """Take a message of the server."""
+        if message["type"] != "http.request":
+            self.gone, self.more = True, False
+            return
+        if body := message.get("body"):
+            self._pieces.append(body)
+        self.more = message.get("more_body", False)
+        if self._left is not None:
+            self._left -= len(body or b"")
+            self.more = self.more and self._left > 0
+
     async def fill(self) -> None:
         """Receive until there is something to read, or the end."""
-        while self.more and not self._buffer:
-            message = await self._receive()
-            if message["type"] != "http.request":
-                self.gone, self.more = True, False
-                break
-            self._buffer = message.get("body", b"")
-            self.more = message.get("more_body", False)
-        if not self.more and self._owner:
-            self._watch()
+        if self._taken:
+            self._taken.set()
+        while self.more and not self._pieces:
+            if self._came:
+                self._came.clear()
+                await self._came.wait()
+            else:
+                self._take(await self._receive())
 
     async def load(self, most: int, length: str | None) -> None:
         """Receive all of the body, for plain code to read; none of one that will be refused.
@@ -80,58 +117,60 @@ class Client:
         if length is not None and not (length.isdecimal() and int(length[:_DIGITS]) <= most):
             return
         await self.fill()
-        if not self.more or len(self._buffer) > most:
+        if not self.more or self._kept:
             return
         self._kept = kept = SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - closed in `leave`
         size = 0
-        while self._buffer:
-            piece, self._buffer = self._buffer, b""
+        while self._pieces and size <= most:
+            piece = self._pieces.popleft()
             size += len(piece)
             if size > _IN_MEMORY:
                 await in_thread(kept.write, piece)
             else:
                 kept.write(piece)
-            if size > most:
-                break
             await self.fill()
         kept.seek(0)
 
     def read(self, size: int = -1) -> bytes:
         """Return at most `size` bytes of the body, and nothing at its end.
 
-        Plain code waits for them; on the event loop they have to be there. Raises OSError where
-        the client broke off.
+        Plain code waits for them. Raises OSError where the client broke off.
         """
-        if not self.loaded and asyncio._get_running_loop() is not None:
-            raise RuntimeError(_NOT_LOADED)
         if self._kept and (data := self._kept.read(size)):
             return data
-        if not self._buffer and self.more:
+        if not self._pieces and self.more:
             wait(self.fill())
-        if self.gone and not self._buffer:
-            raise ConnectionResetError("the client broke off")
-        data, self._buffer = self._buffer, b""
+        if not self._pieces:
+            if self.gone:
+                raise ConnectionResetError("the client broke off")
+            return b""
+        data = self._pieces.popleft()
         if 0 <= size < len(data):
-            data, self._buffer = data[:size], data[size:]
+            self._pieces.appendleft(data[size:])
+            data = data[:size]
         return data
 
     def watch(self) -> None:
-        """Cancel the current task when the client is gone, from when its request is complete."""
+        """Cancel the current task when the client is gone."""
         self._owner = asyncio.current_task()
-        if not self.more:
-            self._watch()
+        self._came, self._taken = asyncio.Event(), asyncio.Event()
+        self._watching = asyncio.create_task(self._receive_ahead(self._came, self._taken))
 
-    def _watch(self) -> None:
-        if self._watching is None:
-            self._watching = asyncio.create_task(self._notice())
-
-    async def _notice(self) -> None:
-        message = await self._receive()
-        if message["type"] == "http.request":  # the end of a body that there is not
-            message = await self._receive()
-        self.gone = message["type"] == "http.disconnect"
-        if self.gone and self._owner:
-            self._owner.cancel()
+    async def _receive_ahead(self, came: asyncio.Event, taken: asyncio.Event) -> None:
+        for _ in range(_MOST_EMPTY):
+            while self.more:
+                while len(self._pieces) >= _AHEAD:
+                    taken.clear()
+                    await taken.wait()
+                self._take(await self._receive())
+                came.set()
+            if not self.gone:
+                self._take(await self._receive())  # the end of the body again, or of the client
+            if self.gone:
+                came.set()
+                if self._owner:
+                    self._owner.cancel()
+                return
 
     def leave(self) -> None:
         """Watch no longer, and forget the body."""
@@ -147,9 +186,12 @@ def client_of(scope: Scope, receive: Receive, environ: Environ) -> Client | None
     sized = "CONTENT_LENGTH" in environ
     if not sized and "HTTP_TRANSFER_ENCODING" not in environ and scope["http_version"] in _FRAMED:
         return None
-    environ["wsgi.input"] = client = Client(receive, more=True)
     if not sized:
         environ["wsgi.input_terminated"] = True
+    length: str = environ.get("CONTENT_LENGTH", "")
+    whole = length.isdecimal() and "HTTP_TRANSFER_ENCODING" not in environ
+    size = int(length[:_DIGITS]) if whole else None
+    environ["wsgi.input"] = client = Client(receive, more=size != 0, length=size)
     return client
 
 
@@ -197,8 +239,10 @@ class Environs:
     def keep(self, scope: Scope) -> None:
         """Note that a request with these headers was admitted."""
         headers = scope["headers"]
-        if _NOT_KEPT.isdisjoint(name for name, _ in headers) and (
-            sum(len(value) for _, value in headers) <= _LONGEST_KEPT
+        if (
+            len(headers) <= _MOST_HEADERS
+            and _NOT_KEPT.isdisjoint(name for name, _ in headers)
+            and sum(len(name) + len(value) for name, value in headers) <= _LONGEST_KEPT
         ):
             if len(self._known) >= _MOST_KEPT:
                 self._known.clear()

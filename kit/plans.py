@@ -37,7 +37,7 @@ from kit.providers import (
     parameters,
     place,
 )
-from kit.waiting import drive, in_thread, spawn, threads_here, wait
+from kit.waiting import drive, in_place, in_thread, spawn, threads_here, wait
 
 Answering = Callable[[Environ, Mapping[str, Any]], Answer]
 Running = Callable[[Environ, Mapping[str, Any]], Coroutine[Any, Any, Answer]]
@@ -49,6 +49,7 @@ VALUES = "path_values"
 """The provider of all values that the path of a request gives, by name."""
 
 _NOTHING: Any = object()
+_READ = ("application/x-www-form-urlencoded", "multipart/form-data", "application/json")
 _NONE: Mapping[str, Callable[[Any], Any]] = {}
 
 
@@ -60,7 +61,8 @@ class Plan:
     plans are plain code all through, and ``"loop"`` plans are coroutines, to be awaited by `run`.
     `answer` is for threads, and for everybody without a loop. A stream of a plan that keeps to
     `one_thread` is sent by the thread that began it. `body` is the largest body that is read for
-    it, where that is not the usual one. A `quick` handler needs nothing of a request but its path:
+    it, where that is not the usual one; a plan that `reads` has plain parts that may want it. A
+    `quick` handler needs nothing of a request but its path:
     gateways may call it themselves, and `convert` what it returns, as `run` does.
     """
 
@@ -71,6 +73,7 @@ class Plan:
     body: int = 0
     quick: Callable[[Mapping[str, Any]], Any] | None = None
     convert: Convert | None = None
+    reads: bool = False
 
     @classmethod
     def of(cls, answer: Answering, place: Place) -> Plan:
@@ -83,7 +86,15 @@ class Plan:
 
     def around(self, run: Running) -> Plan:
         """Make a plan of a coroutine function that runs this one within."""
-        return Plan(run, _answering(run, self.place), self.place, self.one_thread, self.body)
+        answer = _answering(run, self.place)
+        return replace(self, run=run, answer=answer, quick=None, convert=None)
+
+    def loads(self, environ: Environ) -> bool:
+        """Say whether a body is to be there before the plan begins, so that no thread waits."""
+        if self.place == "thread" or not self.reads:
+            return self.place == "thread"
+        kind: str = environ.get("CONTENT_TYPE", "").lower()
+        return kind.startswith(_READ)
 
 
 def _answering(run: Running, place: Place) -> Answering:
@@ -198,7 +209,9 @@ def compile_plan(
         is_socket=is_socket,
     )
     most: int = getattr(fixed.get("limits"), "body", 0)
-    return Plan(run, _answering(run, plan_place), plan_place, bool(keeping), most)
+    reads = any("request" in one.needs and not (one.inline or one.is_async) for one in opened)
+    answer = _answering(run, plan_place)
+    return Plan(run, answer, plan_place, bool(keeping), most, reads=reads)
 
 
 class _Making:
@@ -224,7 +237,7 @@ class _Making:
         if not waiting:
             return None
         values = [self._constants.get(name) or self._providers.value(name) for name in waiting]
-        return spawn if all(getattr(v, "awaited", False) for v in values) else in_thread
+        return spawn if all(getattr(v, "awaited", False) for v in values) else in_place
 
     def step(self, one: Provider, place: Place) -> _Step:
         """Return how one provider is opened and finished."""
@@ -236,13 +249,13 @@ class _Making:
             first, finish = first and anext, _finish_async
         elif place == "loop" and one.inline:
             if ends := self._ends(one):
-                finish, holds = partial(ends, _finish), ends is in_thread
+                finish, holds = partial(ends, _finish), ends is in_place
         elif place == "loop":
             waits = True
             if first:
-                first, finish, holds = partial(in_thread, next), partial(in_thread, _finish), True
+                first, finish, holds = partial(in_place, next), partial(in_place, _finish), True
             else:
-                make = partial(in_thread, make)
+                make = partial(in_place, make)
         needs = _getter(self._providers.needs(one))
         adds_headers = _adds_headers(one)
         return _Step(one.name, make, needs, waits, first, finish, adds_headers, one.is_async, holds)
@@ -494,6 +507,7 @@ def _with_providers(
             values = {**values, **{name: parse(values[name]) for name, parse in parsers}}
         scope = {**constants, **values, "environ": environ, VALUES: values}
         opened: Opened = []
+        body: object = None
         if holds and await threads_here().hold():
             opened.append(_free)
         try:
@@ -520,6 +534,8 @@ def _with_providers(
                     body.run, body.aside = wait, in_thread
                 await body.start()
         except BaseException as error:
+            if isinstance(body, Stream):
+                await body.end(error)
             await close(opened, error)
             raise
         failure = Rollback(line) if line.startswith("5") else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from collections.abc import AsyncIterator
 from functools import cached_property
@@ -36,7 +37,12 @@ FILES = "kit.files"
 """The key of the environ under which the gateway finds the files of a form, to close them."""
 
 _CHUNK = 1 << 20
-_FORMS = {"application/x-www-form-urlencoded", "multipart/form-data"}
+FORM_TYPES = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
+LOADED = "kit.loaded"
+_NOT_LOADED = (
+    "the body of the request was not loaded, and to wait for it would stop the event loop: write"
+    " `await request.load()` before, or read it with `async for piece in request.pieces()`"
+)
 _NO_FILES: ImmutableMultiDict[str, FileStorage] = ImmutableMultiDict()
 _MOST_DIGITS = 18  # of a Content-Length: all of it fits in 64 bits
 
@@ -93,16 +99,15 @@ class Request(WerkzeugRequest):
         Coroutine functions await this first; plain ones need not. Raises as those do.
         """
         source = self.environ.get("wsgi.input")
-        if isinstance(source, Client) and not source.more:
-            source.loaded = True
-            self._load()
-        else:
-            await in_thread(self._load)
+        self.environ[LOADED] = True
+        if isinstance(source, Client):
+            await source.load(self.limits.body, self.environ.get("CONTENT_LENGTH"))
+        await in_thread(self._load)
         return self
 
     def _load(self) -> None:
         kind = self.environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
-        _ = self.form if kind in _FORMS else self.body
+        _ = self.form if kind in FORM_TYPES else self.body
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """Read the body as it comes in, to be read once: it is not kept in memory.
@@ -111,10 +116,10 @@ class Request(WerkzeugRequest):
         """
         body = _Body(self.environ, self.limits)
         source = self.environ.get("wsgi.input")
+        self.environ[LOADED] = True
         while True:
             if isinstance(source, Client):
                 await source.fill()
-                source.loaded = True
                 piece = body.next(_CHUNK)
             else:
                 piece = await in_thread(body.next, _CHUNK)
@@ -174,6 +179,7 @@ class _Body:
         if coding and coding.strip().lower() != "identity":
             raise _Compressed("The body is compressed, which is not accepted here.")
         length = _length(environ)
+        self._environ = environ
         self._source = environ["wsgi.input"]
         self._chunked = length is None
         self._limit = limits.body
@@ -195,6 +201,8 @@ class _Body:
         """Return what comes next, at most `size` bytes; nothing at the end."""
         if not self._left:
             return self._refuse() if self._chunked else b""
+        if asyncio._get_running_loop() is not None and LOADED not in self._environ:
+            raise RuntimeError(_NOT_LOADED)
         try:
             data: bytes = self._source.read(min(size, self._left))
         except (OSError, ValueError) as error:  # as servers raise for broken chunks, too

@@ -149,7 +149,7 @@ class Routes:
     def websocket(self, pattern: str | Native, **options: Unpack[RouteOptions]) -> Callable[[F], F]:
         """Declare a coroutine function that talks over a WebSocket; it names ``socket``.
 
-        See `kit.sockets.Socket`. Only pages of this site, and trusted ones, may open it, unless
+        See `kit.Socket`. Only pages of this site, and trusted ones, may open it, unless
         ``csrf=False``.
         """
         return self.route(pattern, (SOCKET,), **options)

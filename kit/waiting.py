@@ -24,6 +24,7 @@ T = TypeVar("T")
 
 _here = threading.local()  # `loop`: that of the coroutine for which this thread works
 _held: ContextVar[Place | None] = ContextVar("held", default=None)
+_nested: ContextVar[bool] = ContextVar("nested", default=False)
 _spawned: weakref.WeakSet[greenlet] = weakref.WeakSet()
 _ON_THE_LOOP = (
     "this waits for something asynchronous, and was called on the event loop itself, which would"
@@ -52,7 +53,8 @@ def wait(awaitable: Awaitable[T]) -> T:
                 awaitable.close()
             raise RuntimeError(_ON_THE_LOOP)
         loop = background_loop.loop()
-    future = asyncio.run_coroutine_threadsafe(_awaited(awaitable), loop)
+    in_place = getattr(_here, "loop", None) is not None
+    future = asyncio.run_coroutine_threadsafe(_awaited(awaitable, in_place), loop)
     try:
         return future.result()
     except BaseException:
@@ -60,8 +62,10 @@ def wait(awaitable: Awaitable[T]) -> T:
         raise
 
 
-async def _awaited(awaitable: Awaitable[T]) -> T:
-    _held.set(None)  # the thread of that place waits for this
+async def _awaited(awaitable: Awaitable[T], in_place: bool = False) -> T:
+    if in_place:  # the thread of that place waits for this
+        _held.set(None)
+        _nested.set(True)
     return await awaitable
 
 
@@ -103,25 +107,35 @@ def drive(coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 class Place:
-    """A place among the worker threads: one thread, and one set of context variables.
+    """A place among the worker threads, held by one request: one thread for what is called there.
 
-    What is called sees the variables of who calls, and sets them for it and for later calls.
+    `context` are the context variables of the providers that are opened and finished in it.
     """
 
-    def __init__(self, thread: ThreadPoolExecutor) -> None:
+    def __init__(self, thread: ThreadPoolExecutor, *, counts: bool) -> None:
         self.thread = thread
+        self.counts = counts
         self.context = copy_context()
+        self.is_open = True
+        self.is_busy = False
 
-    async def call(self, function: Callable[..., T], *args: Any) -> T:
+    async def call(
+        self, function: Callable[..., T], *args: Any, context: Context | None = None
+    ) -> T:
         """Call a function; who cancels this waits until it has returned."""
-        return await _call(self.thread, self.context, function, args)
+        self.is_busy = True
+        try:
+            return await _call(self.thread, context or self.context, function, args)
+        finally:
+            self.is_busy = False
 
 
 class Threads:
     """The worker threads of an event loop, no more than `limit` of them.
 
     Who holds a place finds a thread free whenever it needs one: those that wait for a connection
-    cannot keep those that have one from going on and giving it back.
+    cannot keep those that have one from going on and giving it back. What a thread itself waits
+    for gets one beyond the limit, since it cannot wait for its own.
     """
 
     def __init__(self, limit: int) -> None:
@@ -130,38 +144,53 @@ class Threads:
 
     async def take(self) -> Place:
         """Wait for a place, to be given back."""
-        await self._free.acquire()
-        return Place(self._idle.pop() if self._idle else ThreadPoolExecutor(1, "kit"))
+        counts = not _nested.get()
+        if counts:
+            await self._free.acquire()
+        thread = self._idle.pop() if self._idle else ThreadPoolExecutor(1, "kit")
+        return Place(thread, counts=counts)
 
     def give(self, place: Place) -> None:
         """Give a place back."""
+        place.is_open = False
         self._idle.append(place.thread)
-        self._free.release()
+        if place.counts:
+            self._free.release()
 
     async def hold(self) -> bool:
-        """Let all calls of this request have the same place; False if they have one already."""
-        if _held.get():
+        """Let the calls of this request have the same place; False if they have one already."""
+        place = _held.get()
+        if place and place.is_open:
             return False
         _held.set(await self.take())
         return True
 
     def free(self) -> None:
         """Give back the place that this request holds."""
-        if place := _held.get():
-            _held.set(None)
+        place = _held.get()
+        if place and place.is_open:
             self.give(place)
 
     async def call(
         self, function: Callable[..., T], *args: Any, context: Context | None = None
     ) -> T:
-        """Call a function in the place that is held, or else in one of its own."""
-        if place := _held.get():
-            return await place.call(function, *args)
+        """Call a function in the place that is held, if nothing else is, or in one of its own."""
+        held = _held.get()
+        context = context or copy_context()
+        if held and held.is_open and not held.is_busy:
+            return await held.call(function, *args, context=context)
         place = await self.take()
         try:
-            return await _call(place.thread, context or place.context, function, args)
+            return await place.call(function, *args, context=context)
         finally:
             self.give(place)
+
+    async def step(self, function: Callable[..., T], *args: Any) -> T:
+        """Open or finish a provider: in the place that is held, and with its variables."""
+        held = _held.get()
+        if held and held.is_open:
+            return await held.call(function, *args)
+        return await self.call(function, *args)
 
     def close(self) -> None:
         """End the threads."""
@@ -179,6 +208,7 @@ async def _call(
     for variable, value in copy_context().items():
         if context.get(variable, context) is not value:
             context.run(variable.set, value)
+    before = context.copy()
     done: asyncio.Future[None] = loop.create_future()
     job = thread.submit(_work, loop, context, function, args)
     job.add_done_callback(lambda _: loop.call_soon_threadsafe(_mark, done))
@@ -192,9 +222,8 @@ async def _call(
             cancelled = error
     if cancelled is not None:
         raise cancelled
-    mine = copy_context()
     for variable, value in context.items():
-        if mine.get(variable, mine) is not value:
+        if before.get(variable, before) is not value:
             variable.set(value)
     return job.result()
 
@@ -233,7 +262,14 @@ async def end_threads() -> None:
 
 def limit_threads(limit: int) -> None:
     """Give the running event loop at most `limit` worker threads, unless it has some."""
-    _threads.setdefault(asyncio.get_running_loop(), Threads(limit))
+    loop = asyncio.get_running_loop()
+    if loop not in _threads:
+        _threads[loop] = Threads(limit)
+
+
+async def in_place(function: Callable[..., T], /, *args: Any) -> T:
+    """Open or finish a plain provider in the thread of its request."""
+    return await threads_here().step(function, *args)
 
 
 async def in_thread(function: Callable[..., T], /, *args: Any) -> T:
@@ -295,6 +331,7 @@ class _Background:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self.threads = THREADS
         self._users = 0
         self._loop: AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -305,6 +342,7 @@ class _Background:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
                 started: Future[None] = Future()
+                self._loop.call_soon(limit_threads, self.threads)
                 self._loop.call_soon(started.set_result, None)
                 run = self._loop.run_forever
                 self._thread = threading.Thread(target=run, name="kit-loop", daemon=True)
@@ -334,7 +372,9 @@ class _Background:
     def forked(self) -> None:
         """Begin anew in a new process, which has none of its parent's threads."""
         _left.append(self._loop)
+        users, threads = self._users, self.threads
         self.__init__()  # type: ignore[misc]  # the lock, too, may have been held
+        self._users, self.threads = users, threads
 
 
 async def _end(loop: AbstractEventLoop) -> None:

@@ -19,8 +19,7 @@ from kit.dispatch import Dispatch, Frame
 from kit.errors import ConfigError, Problem, listing, nearest
 from kit.events import last_event_id
 from kit.failures import Failures
-from kit.gateways import After, Before, Gateway
-from kit.gateways.asgi import SOCKETS
+from kit.gateways import SOCKETS, After, Before, Gateway
 from kit.plans import VALUES, Plan, compile_plan
 from kit.plugins import installed, load_entry
 from kit.providers import Provider, Providers, parameters, place, provider, required

@@ -38,6 +38,14 @@ def service(name: str) -> str:
     return url
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_plugins_further_down() -> Iterator[None]:
+    """Where a test starts pytest, that loads no plug-ins that are installed: they take seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+        yield
+
+
 @pytest.fixture(scope="session")
 def postgres_url() -> str:
     return service("postgres")

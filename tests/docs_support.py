@@ -131,6 +131,7 @@ class Reader:
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
             "PYTHONPATH": sysconfig.get_path("purelib", vars={"base": str(prefix)}),
             "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # those of the tests around it take long
             "COLUMNS": "100",
             "NO_COLOR": "1",
         }

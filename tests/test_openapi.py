@@ -766,7 +766,7 @@ def test_a_document_that_says_too_little_is_found():
 
 def test_websockets_are_left_out():
     app = App()
-    app.get("/")(lambda: {})
+    app.get("/")(dict)
 
     @app.websocket("/feed")
     async def feed(socket):

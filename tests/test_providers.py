@@ -151,10 +151,10 @@ def test_a_provider_that_takes_a_name_of_the_kernel_is_an_error():
 @pytest.mark.parametrize(
     ("name", "slot", "first", "others"),
     [
-        ("store", "persistence", "peewee", "sqlalchemy"),
-        ("db", "persistence", "peewee", "sqlalchemy"),
+        ("store", "persistence", "peewee", "peewee_async, sqlalchemy, sqlalchemy_async"),
+        ("db", "persistence", "peewee", "peewee_async, sqlalchemy, sqlalchemy_async"),
         ("render", "templating", "jinja2", "mako"),
-        ("session", "sessions", "beaker", "itsdangerous"),
+        ("session", "sessions", "beaker", "itsdangerous, redis"),
         ("templating", "templating", "jinja2", "mako"),
     ],
 )

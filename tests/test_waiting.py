@@ -8,12 +8,13 @@ import threading
 
 import pytest
 
+from kit import waiting
 from kit.waiting import (
     PerLoop,
     Threads,
-    background_loop,
     drive,
     end_threads,
+    in_place,
     in_thread,
     limit_threads,
     spawn,
@@ -39,14 +40,27 @@ def run(main):
     return asyncio.run(ended())
 
 
-def test_plain_code_waits_on_a_loop_in_the_background():
+@pytest.fixture
+def background_loop(monkeypatch):
+    """A background loop that no application uses."""
+    own = type(waiting.background_loop)()
+    monkeypatch.setattr(waiting, "background_loop", own)
+    return own
+
+
+def loops() -> int:
+    return [thread.name for thread in threading.enumerate()].count("kit-loop")
+
+
+def test_plain_code_waits_on_a_loop_in_the_background(background_loop):
+    before = loops()
     with background_loop:
         assert wait(later(1)) == 1
-        assert [t.name for t in threading.enumerate()].count("kit-loop") == 1
-    assert "kit-loop" not in [t.name for t in threading.enumerate()]
+        assert loops() == before + 1
+    assert loops() == before
 
 
-def test_what_still_runs_in_the_background_is_cancelled_at_the_end():
+def test_what_still_runs_in_the_background_is_cancelled_at_the_end(background_loop):
     ended = threading.Event()
 
     async def endless():
@@ -146,9 +160,9 @@ def test_a_held_place_is_one_thread_and_one_context():
         color.set("red")
         assert await threads.hold()
         assert not await threads.hold()
-        token = await in_thread(color.set, "green")
-        assert await in_thread(threading.get_ident) == await in_thread(threading.get_ident)
-        await in_thread(color.reset, token)  # an error in any other context
+        token = await in_place(color.set, "green")
+        assert await in_place(threading.get_ident) == await in_place(threading.get_ident)
+        await in_place(color.reset, token)  # an error in any other context
         assert color.get() == "red"
         threads.free()
 
@@ -242,7 +256,7 @@ def test_errors_come_back_from_a_thread():
     run(main)
 
 
-def test_each_loop_has_its_own_resource():
+def test_each_loop_has_its_own_resource(background_loop):
     made, closed = [], []
 
     def make():
@@ -282,5 +296,55 @@ def test_threads_are_made_when_they_are_needed():
         before = threading.active_count()
         Threads(40)
         assert threading.active_count() == before
+
+    run(main)
+
+
+def test_what_a_thread_waits_for_gets_a_thread_beyond_the_limit():
+    async def main():
+        limit_threads(1)
+
+        async def nested():
+            return await in_thread(lambda: "deep")
+
+        assert await asyncio.wait_for(in_thread(lambda: wait(nested())), 10) == "deep"
+
+    run(main)
+
+
+def test_tasks_of_one_request_do_not_share_variables():
+    async def main():
+        await threads_here().hold()
+
+        async def one(name):
+            color.set(name)
+            await asyncio.sleep(0)
+            return await in_thread(color.get), color.get()
+
+        assert await asyncio.gather(one("a"), one("b")) == [("a", "a"), ("b", "b")]
+        threads_here().free()
+
+    run(main)
+
+
+def test_a_task_that_outlives_its_request_has_no_part_in_its_place():
+    async def main():
+        limit_threads(2)
+        await threads_here().hold()
+        go_on = asyncio.Event()
+
+        async def later():
+            await go_on.wait()
+            return await in_thread(threading.get_ident)
+
+        task = asyncio.create_task(later())
+        threads_here().free()
+        gate = threading.Event()
+        busy = asyncio.create_task(in_thread(lambda: gate.wait() and threading.get_ident()))
+        await asyncio.sleep(0)
+        go_on.set()
+        found = await asyncio.wait_for(task, 10)
+        gate.set()
+        assert found != await busy
 
     run(main)

@@ -63,9 +63,10 @@ def test_the_wheel_holds_the_kernel_the_adapters_and_the_recipes_and_nothing_els
 def demo(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A new environment with the wheel, and a copy of the contacts recipe made there."""
     folder = tmp_path_factory.mktemp("empty")
-    venv.create(folder / "env", with_pip=True)
+    venv.create(folder / "env")
     binaries = folder / "env" / "bin"
-    run(binaries / "pip", "install", "-q", f"framekit[all] @ {wheel.as_uri()}", cwd=folder)
+    pip = (sys.executable, "-m", "pip", "--python", binaries / "python", "install", "-q")
+    run(*pip, "--no-compile", f"framekit[all] @ {wheel.as_uri()}", cwd=folder)
     run(binaries / "kit", "new", "demo", "--recipe", "contacts", cwd=folder)
     return binaries, folder / "demo"
 

@@ -203,6 +203,8 @@ def _work(project: Project, numbers: list[int]) -> None:
         message=app.stack.limits.message,
     )
     server = app.provided("serving")
+    if gateway == "asgi":
+        app.stop()  # what it has made so far belongs to no loop; the lifespan starts it anew
     try:
         if gateway == "wsgi":
             tell_ready(pair)

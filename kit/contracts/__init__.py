@@ -7,7 +7,9 @@ test is one numbered clause, and the first line of its docstring is the clause.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar, TypeVar
 
 import pytest
@@ -28,6 +30,17 @@ def clause(number: str, *, needs: str = "") -> Callable[[F], F]:
         return function
 
     return mark
+
+
+@contextmanager
+def taking_turns() -> Iterator[None]:
+    """Let threads take turns as often as can be: those that get in each other's way do so soon."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(usual)
 
 
 class Contract:

@@ -296,9 +296,11 @@ class PasswordsContract(Contract):
         with ThreadPoolExecutor(1) as pool:
             first = pool.submit(keeper.verify, made, GOOD)
             assert begun.wait(20)
-            for call in (lambda: keeper.hash(GOOD), lambda: keeper.dummy(GOOD)):
-                with pytest.raises(Unavailable):
-                    call()
-            go_on.set()
+            try:
+                for call in (lambda: keeper.hash(GOOD), lambda: keeper.dummy(GOOD)):
+                    with pytest.raises(Unavailable):
+                        call()
+            finally:
+                go_on.set()
             assert first.result(20)
         assert keeper.hash(GOOD)

@@ -653,6 +653,7 @@ class PersistenceContract(Contract):
                     enough.wait(10)
             except Unavailable as error:
                 refused.append(error)
+            finally:
                 enough.set()
 
         start = clock.monotonic()

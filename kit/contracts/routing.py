@@ -7,7 +7,6 @@ not asked of a router, and not tested here.
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar
@@ -15,7 +14,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from kit.contracts import Contract, clause
+from kit.contracts import Contract, clause, taking_turns
 from kit.patterns import CONVERTERS, Converter, Native, Pattern
 from kit.slots.routing import Router
 
@@ -511,13 +510,8 @@ class RoutingContract(Contract):
             found = [find(f"/t{m}/{n}") for m in range(50)]
             return found == [(text, {"id": str(n)}) for text in texts]
 
-        usual = sys.getswitchinterval()
-        sys.setswitchinterval(1e-6)  # or else each thread may be done before the next one begins
-        try:
-            with ThreadPoolExecutor(8) as pool:
-                assert all(pool.map(check, range(40)))
-        finally:
-            sys.setswitchinterval(usual)
+        with taking_turns(), ThreadPoolExecutor(8) as pool:
+            assert all(pool.map(check, range(40)))
 
     @clause("R41")
     def test_nothing_is_kept(self, component: Router) -> None:

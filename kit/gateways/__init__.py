@@ -21,6 +21,7 @@ from kit.failures import Failures, Perform
 from kit.gateways.ready import Ready
 from kit.plans import Plan
 from kit.requests import FILES
+from kit.routes import SOCKET
 
 if TYPE_CHECKING:
     from kit.assembly import Limits
@@ -31,6 +32,9 @@ StartResponse = Callable[[str, list[Header]], Any]
 WSGI = Callable[[Environ, StartResponse], Iterable[bytes]]
 Before = Callable[[Environ], None]
 After = Callable[[Environ, str, list[Header], Iterable[bytes]], Answer]
+
+SOCKETS = "kit.socket"
+"""The key of the environ under which there is a WebSocket, if it is one."""
 
 _IN_QUERY = "%/?:@!$&'()*+,;=~[]"  # what stays as it is (RFC 3986, section 3.4)
 _NO_VALUES: Mapping[str, Any] = {}
@@ -94,8 +98,9 @@ class Gateway:
             if found is None:
                 raise _elsewhere(self._dispatch, environ, path)
             endpoint, values = found
-        plan = endpoint.plans.get(environ["REQUEST_METHOD"])
-        if plan is None:
+        method = environ["REQUEST_METHOD"]
+        plan = endpoint.plans.get(method)
+        if plan is None or (method == SOCKET and SOCKETS not in environ):
             raise self._dispatch.refuse(endpoint)
         return plan, values
 
@@ -129,8 +134,16 @@ class Gateway:
             body = []
         return line, headers, body
 
-    def finish(self, environ: Environ, answer: Answer) -> Answer:
-        """Return an answer as it is to go out."""
+    async def finished(self, environ: Environ, answer: Answer, perform: Perform) -> Answer:
+        """Return an answer as it is to go out, or the one for what failed on the way."""
+        try:
+            return self._finish(environ, answer)
+        except Exception as error:
+            if isinstance(answer[2], Stream):
+                await answer[2].end(error)
+            return await self.failed(environ, error, perform)
+
+    def _finish(self, environ: Environ, answer: Answer) -> Answer:
         line, headers, body = answer
         if FILES in environ:
             _close_after(body, environ[FILES])

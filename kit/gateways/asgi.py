@@ -23,7 +23,7 @@ from kit.clients import (
     client_of,
 )
 from kit.errors import ConfigError
-from kit.gateways import Gateway
+from kit.gateways import SOCKETS, Gateway
 from kit.gateways.ready import encoded
 from kit.plans import Plan
 from kit.sockets import PATIENCE, Socket
@@ -41,14 +41,12 @@ _NONE: Mapping[str, Any] = {}
 
 logger = logging.getLogger("kit")
 
-SOCKETS = "kit.socket"
-"""The key of the environ under which the gateway puts the socket."""
-
 
 def make_asgi(app: App) -> ASGI:
     """Make the ASGI callable of an application, which starts it unless a lifespan does."""
     environs = Environs()
     sockets: Tasks = set()
+    starting = asyncio.Lock()
 
     async def asgi(scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, talk over a WebSocket, or start and stop with the server."""
@@ -56,7 +54,7 @@ def make_asgi(app: App) -> ASGI:
         if kind == "lifespan":
             await _lifespan(app, sockets, receive, send)
             return
-        gateway = app.gateway or await _started(app)
+        gateway = app.gateway or await _started(app, starting)
         known = environs.known(scope)
         plan, values = gateway.find_quick(scope) if known else (None, _NONE)
         if plan and known:
@@ -76,13 +74,17 @@ def make_asgi(app: App) -> ASGI:
                         await in_thread(gateway.events.started, environ)
                     if ADMITTED not in environ:
                         gateway.admit(environ)
+                        plan, values = gateway.find(environ)
                         environs.keep(scope)
-                    plan, values = gateway.find(environ)
-                if plan.place == "thread":
+                    else:
+                        plan, values = gateway.find(environ)
+                if client and plan.place != "inline":
                     watched = _watched(client, receive)
-                    if client:
+                    if plan.loads(environ):
                         most = plan.body or gateway.limits.body
                         await client.load(most, environ.get("CONTENT_LENGTH"))
+                if plan.place == "thread":
+                    watched = watched or _watched(client, receive)
                     answer = await _in_thread(plan, environ, values)
                 elif plan.place == "inline" and not plan.quick:
                     answer = plan.answer(environ, values)
@@ -95,7 +97,7 @@ def make_asgi(app: App) -> ASGI:
                         except StopIteration as stop:
                             result = stop.value
                         else:
-                            watched = _watched(client, receive)
+                            watched = watched or _watched(client, receive)
                             result = await _going_on(running, waits_for)
                     if environ is known:
                         ready = gateway.ready.make(environ, result)
@@ -111,9 +113,14 @@ def make_asgi(app: App) -> ASGI:
                 await send({"type": _START, "status": 200, "headers": ready[0]})
                 await send({"type": _BODY, "body": ready[1]})
                 return
-            line, headers, body = gateway.finish(environ, answer)
+            line, headers, body = await gateway.finished(environ, answer, _perform)
             if gateway.events:
-                await in_thread(gateway.events.finished, environ, int(line[:3]))
+                try:
+                    await in_thread(gateway.events.finished, environ, int(line[:3]))
+                except BaseException as error:
+                    if type(body) is Stream:
+                        await body.end(error)
+                    raise
             if type(body) is Stream:
                 watched = watched or _watched(client, receive)
                 await _stream(line, headers, body, send)
@@ -136,10 +143,12 @@ def _watched(client: Client | None, receive: Receive) -> Client:
     return client
 
 
-async def _started(app: App) -> Gateway:
+async def _started(app: App, starting: asyncio.Lock) -> Gateway:
     """Start an application whose server knows no lifespan."""
     limit_threads(app.stack.app.threads)
-    await in_thread(app.start)
+    async with starting:
+        if app.gateway is None:
+            await in_thread(app.start)
     if app.gateway is None:
         raise RuntimeError("the application was stopped while it started")
     return app.gateway
@@ -170,7 +179,7 @@ async def _websocket(
             raise
     except Exception as error:  # which came before the socket was accepted
         answer = await gateway.failed(environ, error, _perform)
-        await socket.refuse(gateway.finish(environ, answer))
+        await socket.refuse(await gateway.finished(environ, answer, _perform))
     finally:
         sockets.discard(task)
 

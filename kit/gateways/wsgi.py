@@ -15,7 +15,7 @@ from kit.waiting import drive
 def make_wsgi(gateway: Gateway) -> WSGI:
     """Make the WSGI callable of a started application."""
     before, events, is_bare = gateway.before, gateway.events, gateway.is_bare
-    find, finish = gateway.find, gateway.finish
+    find, finished = gateway.find, gateway.finished
 
     def wsgi(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         try:
@@ -30,7 +30,7 @@ def make_wsgi(gateway: Gateway) -> WSGI:
         except Exception as error:
             answer = drive(gateway.failed(environ, error, _perform))
         if not is_bare or FILES in environ or environ["wsgi.url_scheme"] == "https":
-            answer = finish(environ, answer)
+            answer = drive(finished(environ, answer, _perform))
         line, headers, body = answer
         if events:
             events.finished(environ, int(line[:3]))

@@ -19,7 +19,7 @@ import ill_servers
 from kit.contracts import serving as contract
 from kit.contracts.serving import Running, ServingContract
 
-contract.WAIT = 3  # what does not come, does not come
+PATIENCE = 2  # seconds: what does not come, does not come
 
 
 class Broken(ServingContract):
@@ -29,16 +29,24 @@ class Broken(ServingContract):
         cls.gateway = "wsgi" if "wsgi" not in cls.server.lacks else "asgi"
 
     @pytest.fixture
-    def running(self, started: Callable[..., Running]) -> Iterator[Running]:
-        """That on a port, alone."""
+    def running(
+        self, started: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
+    ) -> Iterator[Running]:
+        """That on a port, alone; it has begun to serve, so that it fails at nothing else."""
         running = started("127.0.0.1:0", idle_timeout=1, head=contract.HEAD, grace=1)
+        running.wait_for("Serving.")
+        monkeypatch.setattr(contract, "WAIT", PATIENCE)
         yield running
         running.hang_up()
 
     @pytest.fixture
-    def few(self, started: Callable[..., Running]) -> Iterator[Running]:
-        """That on a UNIX socket, which does not wait long either."""
+    def few(
+        self, started: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
+    ) -> Iterator[Running]:
+        """That on a UNIX socket, likewise."""
         few = started("unix:s", connections=contract.CONNECTIONS, grace=1)
+        few.wait_for("Serving.")
+        monkeypatch.setattr(contract, "WAIT", PATIENCE)
         yield few
         few.hang_up()
 

@@ -20,7 +20,7 @@ from kit_uvicorn.serving import Uvicorn
 from kit_waitress.serving import Waitress
 
 from kit.options import Duration, Size
-from kit.slots.serving import Service
+from kit.slots.serving import Service, ServingOptions
 
 App = Callable[..., Any]
 
@@ -97,12 +97,12 @@ class G8(Hypercorn):
 
 
 class G9(Waitress):
-    def __init__(self, options: Any) -> None:
+    def __init__(self, options: ServingOptions) -> None:
         super().__init__(replace(options, head=Size(1024**2)))
 
 
 class G10(Waitress):
-    def __init__(self, options: Any) -> None:
+    def __init__(self, options: ServingOptions) -> None:
         super().__init__(replace(options, idle_timeout=Duration(60)))
 
 
@@ -111,7 +111,7 @@ class G11(Gunicorn):
 
 
 class G12(Waitress):
-    def __init__(self, options: Any) -> None:
+    def __init__(self, options: ServingOptions) -> None:
         super().__init__(replace(options, connections=1000))
 
 

@@ -48,7 +48,7 @@ class TestJson(FormatsContract):
         return b"[" * levels + b"]" * levels
 
 
-class TestJsonLines(TestJson):
+class TestJsonl(TestJson):
     refused = {
         "NaN": b"1\nNaN\n",
         "no value": b"1\n,\n",

@@ -17,21 +17,27 @@ from kit.slots.passwords.policy import COMMON
 class TestArgon2(PasswordsContract):
     @pytest.fixture
     def component(self) -> Argon2Passwords:
-        return Argon2Passwords(Argon2Options())
+        return Argon2Passwords(Argon2Options(time=2, memory=Size(19 * 1024**2), parallelism=1))
 
     @pytest.fixture
     def other(self) -> Argon2Passwords:
-        return Argon2Passwords(Argon2Options(time=2, memory=Size(19 * 1024**2), parallelism=1))
+        return Argon2Passwords(Argon2Options())
+
+
+class Cheap(ScryptOptions):
+    """Takes a cost that is too low: with the least, the contract takes half a minute."""
+
+    def __post_init__(self) -> None: ...
 
 
 class TestScrypt(PasswordsContract):
     @pytest.fixture
     def component(self) -> ScryptPasswords:
-        return ScryptPasswords(ScryptOptions())
+        return ScryptPasswords(Cheap(cost=14))
 
     @pytest.fixture
     def other(self) -> ScryptPasswords:
-        return ScryptPasswords(ScryptOptions(cost=18))
+        return ScryptPasswords(ScryptOptions())
 
 
 @pytest.mark.parametrize(

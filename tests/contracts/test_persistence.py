@@ -37,7 +37,7 @@ class TestPeewee(PersistenceContract):
 
 
 @pytest.mark.parametrize("database_url", ["sqlite", "postgres", "mariadb"], indirect=True)
-class TestAsyncSQLAlchemy(PersistenceContract):
+class TestSQLAlchemyAsync(PersistenceContract):
     @pytest.fixture
     def component(self, database_url: str) -> Iterator[Persistence]:
         options = SQLAlchemyOptions(url=DatabaseURL(database_url), **SHORT)
@@ -47,7 +47,7 @@ class TestAsyncSQLAlchemy(PersistenceContract):
 
 
 @pytest.mark.parametrize("database_url", ["sqlite", "postgres", "mariadb"], indirect=True)
-class TestAsyncPeewee(PersistenceContract):
+class TestPeeweeAsync(PersistenceContract):
     @pytest.fixture
     def component(self, database_url: str) -> Iterator[Persistence]:
         component = AsyncPeeweePersistence(PeeweeOptions(url=DatabaseURL(database_url), **SHORT))

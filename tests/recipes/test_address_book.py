@@ -37,6 +37,7 @@ IN_PRODUCTION = {
 def run(folder: Path, *command: str | Path, **more: str) -> str:
     """Run a command in `folder`, without any setting of the tests around it but `more`."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("KIT_", "PYTEST_"))}
+    environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # those of the tests around it take long
     done = subprocess.run(
         command,
         cwd=folder,

@@ -47,6 +47,7 @@ def folder(tmp_path: Path) -> Path:
 def environment(**more: str) -> dict[str, str]:
     """The environment without any setting of the tests around it but `more`."""
     own = {k: v for k, v in os.environ.items() if not k.startswith(("KIT_", "PYTEST_"))}
+    own["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # those of the tests around it take long
     return {**own, **more}
 
 

@@ -37,6 +37,7 @@ PATIENCE = 30
 def environment(**more: str) -> dict[str, str]:
     """The environment without any setting of the tests around it but `more`."""
     own = {k: v for k, v in os.environ.items() if not k.startswith(("KIT_", "PYTEST_"))}
+    own["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # those of the tests around it take long
     return {**own, **more}
 
 

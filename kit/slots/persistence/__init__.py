@@ -241,6 +241,8 @@ def _misfit(persistence: Persistence, table: Table) -> Problem | None:
 
 def _innermost(error: BaseException) -> str:
     """Return what the driver said, in one line."""
-    while error.__cause__ is not None:
+    seen = {id(error)}
+    while error.__cause__ is not None and id(error.__cause__) not in seen:
         error = error.__cause__
+        seen.add(id(error))
     return str(error).partition("\n")[0]
