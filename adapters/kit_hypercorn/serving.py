@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import Callable
 from typing import Any, ClassVar
 
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
+from hypercorn.utils import LifespanFailureError
 
 from kit.slots.serving import Service, ServingOptions
 
@@ -39,7 +41,11 @@ class Hypercorn:
         config.websocket_max_message_size = service.message
         config.include_server_header = False
         config.loglevel = "WARNING"
-        asyncio.run(serve(_with_one_length(service.application), config, mode="asgi"))
+        try:
+            asyncio.run(serve(_with_one_length(service.application), config, mode="asgi"))
+        except* LifespanFailureError as group:
+            print(group.exceptions[0], file=sys.stderr)  # without the tasks around it
+            sys.exit(3)
 
 
 def _with_one_length(app: Callable[..., Any]) -> Callable[..., Any]:

@@ -117,7 +117,7 @@ class AsyncSQLAlchemyPersistence(AsyncPersistence):
             raise Unavailable("all connections are in use") from error
         except Exception as error:
             meaning = self._database.translate(error)
-            if meaning is None:
+            if meaning is None or meaning is error:
                 raise
             raise meaning from error
         return AsyncSQLAlchemyUnit(self._database, engine, pooled)

@@ -7,7 +7,7 @@ import os
 import socket
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from kit.errors import ConfigError, Problem
 from kit.slots.serving import ServingOptions, address_of
@@ -22,7 +22,7 @@ def listeners(options: ServingOptions, where: str) -> Iterator[list[socket.socke
     Raises ConfigError, with `where` the addresses stand, for all that cannot be listened on.
     """
     found: list[socket.socket] = []
-    paths: list[str] = []
+    paths: list[tuple[str, int]] = []
     problems = []
     try:
         for text in options.bind:
@@ -30,7 +30,7 @@ def listeners(options: ServingOptions, where: str) -> Iterator[list[socket.socke
             try:
                 if isinstance(address, str):
                     found.append(_unix(address, options.backlog))
-                    paths.append(address)
+                    paths.append((address, os.stat(address).st_ino))
                 else:
                     found.append(_tcp(*address, options.backlog))
             except OSError as error:
@@ -41,8 +41,10 @@ def listeners(options: ServingOptions, where: str) -> Iterator[list[socket.socke
     finally:
         for one in found:
             one.close()
-        for path in paths:
-            os.unlink(path)
+        for path, number in paths:
+            with suppress(FileNotFoundError):
+                if os.stat(path).st_ino == number:  # else it is that of a successor
+                    os.unlink(path)
 
 
 def _tcp(host: str, port: int, backlog: int) -> socket.socket:

@@ -47,12 +47,34 @@ if os.environ["HANDLERS"] == "async":
         await store.add(Note(name))
         await asyncio.sleep(60)
 
+    @app.post("/never/<name>", csrf=False)
+    async def never_after_a_body(name, store, request):
+        await request.load()
+        await store.add(Note(name))
+        await asyncio.sleep(60)
+
     @app.get("/stream/<name>")
     async def stream(name, store):
         await store.add(Note(name))
         while True:
             yield "more"
             await asyncio.sleep(0.01)
+
+    @app.post("/stream/<name>", csrf=False)
+    async def stream_after_a_body(name, store, request):
+        await request.load()
+        await store.add(Note(name))
+        while True:
+            yield "more"
+            await asyncio.sleep(0.01)
+
+    @app.provider(scope="app")
+    async def loop():
+        yield asyncio.get_running_loop()
+
+    @app.get("/loop")
+    async def same(loop):
+        return str(loop is asyncio.get_running_loop())
 else:
     wait = threading.Event().wait
 
@@ -118,7 +140,8 @@ where datname = current_database() and application_name <> 'watching' and state 
 STACKS = [
     ("uvicorn", "sqlalchemy_async", "async"),
     ("granian", "sqlalchemy", "async"),
-    ("hypercorn", "peewee", "plain"),
+    ("hypercorn", "peewee_async", "async"),
+    ("uvicorn", "peewee", "plain"),
     ("gunicorn", "sqlalchemy", "plain"),
 ]
 
@@ -155,10 +178,11 @@ class Site:
             return answer.status, answer.read()
         return 0, b""
 
-    def leave(self, path: str) -> None:
+    def leave(self, path: str, method: str = "GET") -> None:
         """Ask for something, and go away before all of it is there."""
+        body = "Content-Length: 2\r\n\r\n{}" if method == "POST" else "\r\n"
         with suppress(OSError), closing(socket.create_connection(("127.0.0.1", self.port))) as one:
-            one.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+            one.sendall(f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{body}".encode())
             one.settimeout(0.1)
             one.recv(1)
 
@@ -186,6 +210,8 @@ class Site:
             for i in range(number // 2):
                 clients.submit(self.leave, f"/never/x{i}")
                 clients.submit(self.leave, f"/stream/y{i}")
+                clients.submit(self.leave, f"/never/x{i}", "POST")
+                clients.submit(self.leave, f"/stream/y{i}", "POST")
             return [(name, one.result()[0]) for name, one in added.items()]
 
     def close(self) -> None:
@@ -211,6 +237,7 @@ def stored(site: Site) -> dict[str, int]:
 
 
 def test_neither_those_who_leave_nor_a_killed_worker_leave_anything(site: Site):
+    assert site.get("/loop") in [(200, b"True"), (404, site.get("/nothing")[1])]
     site.load(4)  # so that pools and threads are there
     site.until(lambda: site.rows(OPEN) == [(0,)])
     before = site.states()
