@@ -342,7 +342,7 @@ def _headed(plan: Plan) -> Plan:
 
 def _upgrade(environ: Environ, values: Mapping[str, Any]) -> Answer:
     """Refuse a plain request on the URL of a WebSocket."""
-    raise BadRequest("This address is for WebSockets.")
+    raise BadRequest("This address is for WebSockets, which this server may not have.")
 
 
 _UPGRADE = Plan.of(_upgrade, "inline")

@@ -44,7 +44,7 @@ class Hypercorn:
         try:
             asyncio.run(serve(_with_one_length(service.application), config, mode="asgi"))
         except* LifespanFailureError as group:
-            print(group.exceptions[0], file=sys.stderr)  # without the tasks around it
+            sys.stderr.write(f"{group.exceptions[0]}\n")  # without the tasks around it
             sys.exit(3)
 
 
