@@ -435,6 +435,7 @@ def run_contracts(*arguments: str) -> Recorder:
     """Run, or with ``--collect-only`` find, the clauses on all components of this project."""
     recorder = Recorder()
     os.chdir(ROOT)
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # what is installed beside is not needed
     files = sorted(str(path) for path in (ROOT / "tests" / "contracts").glob("test_*.py"))
     quiet = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--no-header", "--no-summary"]
     pytest.main([*quiet, *arguments, *files], plugins=[recorder])

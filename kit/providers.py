@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Literal, TypeVar, overload
 
 from kit.errors import ConfigError, Problem, listing, nearest
@@ -224,7 +224,7 @@ class Provider:
         function = self.function
         return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
 
-    @property
+    @cached_property
     def is_async(self) -> bool:
         """Whether it has to be awaited."""
         return is_async(self.function)
@@ -298,6 +298,8 @@ class Providers:
             circle = [*chain[chain.index(provider) :], provider]
             steps = " -> ".join(f"{one.name} ({one.where})" for one in circle)
             self._problem(where, f"providers go in a circle: {steps}.", "Break it at one of them.")
+        elif found.get(name) is provider:
+            self._check_scope(provider, chain)
         elif not provider.typed:  # one that is not bound is a problem already
             self._check_scope(provider, chain)
             for need in self.needs(provider):

@@ -22,7 +22,7 @@ from kit.cli.reloading import SOCKET, supervise
 from kit.cli.secret_files import make_secret_file
 from kit.errors import ConfigError, Problem
 from kit.gateways import WSGI
-from kit.routes import SOCKET
+from kit.routes import SOCKET as WEBSOCKET
 
 
 @click.command("run")
@@ -85,7 +85,7 @@ def _serve(project: Project, app: App, host: str, listener: socket.socket, debug
     name = f"[{host}]" if ":" in host else host
     click.echo(f"{project.config.folder.name} on http://{name}:{server.port} (Ctrl-C stops it)")
     click.echo(_stack(app))
-    if sockets := sum(SOCKET in route.methods for route in app.routes):
+    if sockets := sum(WEBSOCKET in route.methods for route in app.routes):
         click.echo(f"  WebSockets are not served here: {sockets} of them need kit serve")
     if pin:
         click.echo(f"  debugger PIN {pin}")

@@ -16,8 +16,9 @@ from pages import PASSWORD, Page
 TEMPORARY = tempfile.TemporaryDirectory()
 os.environ.setdefault("KIT_PERSISTENCE__URL", f"sqlite:///{TEMPORARY.name}/test.db")
 os.environ.setdefault("KIT_APP__SECRET_KEY", secrets.token_urlsafe(32))
-os.environ.setdefault("KIT_PASSWORDS__ARGON2__MEMORY", "19 MiB")  # the least that is accepted
-os.environ.setdefault("KIT_PASSWORDS__ARGON2__TIME", "2")
+os.environ.setdefault("KIT_PASSWORDS__ARGON2__MEMORY", "7 MiB")  # the least that is accepted
+os.environ.setdefault("KIT_PASSWORDS__ARGON2__TIME", "5")
+os.environ.setdefault("KIT_PASSWORDS__ARGON2__PARALLELISM", "1")
 os.environ["PHOTOS"] = f"{TEMPORARY.name}/photos"
 
 ADDRESSES = (f"2001:db8:{secrets.token_hex(2)}:{number:x}::1" for number in count())
