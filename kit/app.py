@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,7 +20,7 @@ from kit.patterns import CONVERTERS, Converter, Native
 from kit.plans import Plan, compile_plan
 from kit.providers import Provider, Scope, provider
 from kit.routes import RouteOptions, Routes
-from kit.waiting import background_loop, in_thread
+from kit.waiting import background_loop, in_thread, on_loop
 from kit.wiring import Wiring
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -211,7 +210,7 @@ class App(Routes):
         back when it raises. `values` supply further arguments. A coroutine function is awaited on
         a loop in the background.
         """
-        if asyncio._get_running_loop() is not None:
+        if on_loop():
             raise RuntimeError("app.call stops the event loop: write await app.call_async(...)")
         self.start()
         environ: Environ = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 from collections.abc import AsyncIterator
 from functools import cached_property
@@ -28,7 +27,7 @@ from kit.multipart import (
     text_limit,
     too_much,
 )
-from kit.waiting import in_thread
+from kit.waiting import in_thread, on_loop
 
 if TYPE_CHECKING:
     from kit.assembly import Limits
@@ -201,7 +200,7 @@ class _Body:
         """Return what comes next, at most `size` bytes; nothing at the end."""
         if not self._left:
             return self._refuse() if self._chunked else b""
-        if asyncio._get_running_loop() is not None and LOADED not in self._environ:
+        if LOADED not in self._environ and on_loop():
             raise RuntimeError(_NOT_LOADED)
         try:
             data: bytes = self._source.read(min(size, self._left))

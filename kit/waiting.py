@@ -48,7 +48,7 @@ def wait(awaitable: Awaitable[T]) -> T:
             return result
     loop = getattr(_here, "loop", None)
     if loop is None:
-        if asyncio._get_running_loop() is not None:
+        if on_loop():
             if asyncio.iscoroutine(awaitable):
                 awaitable.close()
             raise RuntimeError(_ON_THE_LOOP)
@@ -60,6 +60,11 @@ def wait(awaitable: Awaitable[T]) -> T:
     except BaseException:
         future.cancel()
         raise
+
+
+def on_loop() -> bool:
+    """Say whether this is called by a coroutine, whose event loop would stand still."""
+    return asyncio._get_running_loop() is not None and asyncio.current_task() is not None
 
 
 async def _awaited(awaitable: Awaitable[T], in_place: bool = False) -> T:

@@ -36,9 +36,9 @@ def missing(what: str, mend: str) -> NoReturn:
     pytest.skip(message)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """The browser, without pages."""
+    """The browser, without pages; while it is there, an event loop runs in the thread of tests."""
     given = os.environ.get("KIT_TEST_CHROMIUM")
     names = [given] if given else ["chromium", "chromium-browser", "google-chrome"]
     path = next(filter(None, map(shutil.which, names)), None)

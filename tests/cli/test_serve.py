@@ -236,7 +236,9 @@ def test_a_worker_that_dies_is_replaced_and_a_reload_that_fails_changes_nothing(
     before = workers(running, gone=first)
     assert second in before
     running.wait_for(f"worker {first} (SIGKILL) ended: another one is started.")
-    (running.folder / "text.py").write_text("TEXT = 1 / 0\n")
+    (running.folder / "text.py").write_text(
+        "TEXT = 1 / 0  # of another size, so that no old bytecode fits\n"
+    )
     running.process.send_signal(signal.SIGHUP)
     running.wait_for("Not reloaded: worker")
     assert "ZeroDivisionError: division by zero" in running.log
