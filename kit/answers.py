@@ -260,6 +260,8 @@ class Answers:
     def response(self, environ: Environ, result: Response) -> Answer:
         """Answer with a Response, which keeps its own headers over the secure defaults."""
         headers = list(self.headers)
+        if isinstance(chunks := result.response, AsyncIterator):
+            return self._streamed(result, chunks)
         body: Iterable[bytes] = result.iter_encoded()
         if result.status_code in _BODILESS:
             result.close()
@@ -272,6 +274,14 @@ class Answers:
         merge(headers, [header for header in result.headers.items() if header[0] != "Date"])
         if result.status_code in _BODILESS:
             return bodiless(result.status, headers, body)
+        return result.status, headers, body
+
+    def _streamed(self, result: Response, chunks: AsyncIterator[Any]) -> Answer:
+        """Answer with a Response whose body is an asynchronous generator."""
+        headers = list(self.headers)
+        merge(headers, [header for header in result.headers.items() if header[0] != "Date"])
+        body = Stream(chunks)
+        body.then(lambda _: result.close())
         return result.status, headers, body
 
 
@@ -297,10 +307,7 @@ def merge(headers: list[Header], more: Iterable[Header]) -> None:
     names = {name.lower() for name, _ in headers}
     for name, value in more:
         text = str(value)
-        if not _TOKEN(name):
-            raise ValueError(f"{name!r} is no name for a header (RFC 9110, section 5.1)")
-        if _NO_HEADER.search(text):
-            raise ValueError(f"the header {name!r} holds a line break, or more than Latin-1")
+        check_header(name, text)
         lower = name.lower()
         if lower in names and lower != "set-cookie":
             if lower == "vary":
@@ -308,6 +315,14 @@ def merge(headers: list[Header], more: Iterable[Header]) -> None:
             headers[:] = [header for header in headers if header[0].lower() != lower]
         names.add(lower)
         headers.append((name, text))
+
+
+def check_header(name: str, text: str) -> None:
+    """Raise ValueError for what no header can be (RFC 9110, section 5.1)."""
+    if not _TOKEN(name):
+        raise ValueError(f"{name!r} is no name for a header (RFC 9110, section 5.1)")
+    if _NO_HEADER.search(text):
+        raise ValueError(f"the header {name!r} holds a line break, or more than Latin-1")
 
 
 def _joined(values: Iterable[str]) -> str:

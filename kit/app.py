@@ -10,10 +10,11 @@ from typing import Any, TypeVar, Unpack
 
 from kit import config as configuration
 from kit.answers import Answer, Environ
+from kit.around import Around, check_around
 from kit.assembly import Stack, assemble
 from kit.config import Config
 from kit.errors import ConfigError
-from kit.gateways import WSGI, After, Gateway
+from kit.gateways import WSGI, Gateway
 from kit.gateways.asgi import ASGI, make_asgi
 from kit.gateways.wsgi import make_wsgi
 from kit.patterns import CONVERTERS, Converter, Native
@@ -24,6 +25,7 @@ from kit.waiting import background_loop, in_thread, on_loop
 from kit.wiring import Wiring
 
 F = TypeVar("F", bound=Callable[..., Any])
+A = TypeVar("A", bound=Around)
 _RESULT = "kit.result"
 _MOST_PLANS = 256
 
@@ -35,9 +37,6 @@ class App(Routes):
     `plugins` are further plug-ins by name, for an application that brings its own. The
     configuration is read at once; routes, providers and records are checked when the application
     starts. Both raise `kit.ConfigError` with everything that is wrong.
-
-    Each function in `after` is called with the environ, status line, headers and body of every
-    answer, also to what no route has answered, and returns the last three. It must not wait.
     """
 
     def __init__(
@@ -56,7 +55,8 @@ class App(Routes):
         self.record_types: list[type] = []
         self.own_providers: list[Provider] = []
         self.error_handlers: dict[type[BaseException] | int, Callable[..., Any]] = {}
-        self.after: list[After] = []
+        self.layers: list[Around] = []
+        self.commands: list[Callable[..., Any]] = []
         self._lock = threading.RLock()
         self._wsgi: WSGI = self._first
         self.gateway: Gateway | None = None
@@ -100,8 +100,9 @@ class App(Routes):
         """Declare that the decorated handler answers for statuses or classes of exceptions.
 
         It may name ``error``, the exception, and ``status`` beside providers. The answer gets
-        that status unless the handler gives one. A handler for a status makes a page: clients
-        that accept JSON rather than HTML get problem+json (RFC 9457) all the same.
+        that status unless the handler gives one, in a tuple or with a Response. A handler for a
+        status makes a page: clients that accept JSON rather than HTML get problem+json (RFC 9457)
+        all the same.
         """
         self._open("error")
         wrong = [kind for kind in kinds if not _is_kind(kind)]
@@ -116,6 +117,32 @@ class App(Routes):
             return handler
 
         return declare
+
+    def around(self, function: A) -> A:
+        """Put a function around every request: it has the request, and `proceed` to answer it.
+
+        It is called for URLs that nothing answers, too. ``proceed()`` returns the `kit.Response`
+        of whatever answers: a handler, a file, an error page. What is stored is committed by
+        then. The function returns that response, changed or not, or whatever a handler may
+        return; an exception gets an error page. A coroutine function awaits ``proceed()``.
+        The first one added is the outermost. Requests for another host than those of
+        ``[security] hosts`` are refused before, and web sockets pass by.
+        """
+        self._open("around")
+        check_around(function)
+        self.layers.append(function)
+        return function
+
+    def command(self, function: F) -> F:
+        """Add a command of this application to ``kit``: ``def init_db`` makes ``kit init-db``.
+
+        The parameters of the function name providers, as with `call`; its docstring is the help,
+        and what it returns is printed. For one with arguments give a command of click, which has
+        the application as ``project.app`` by `click.pass_obj`.
+        """
+        self._open("command")
+        self.commands.append(function)
+        return function
 
     def _open(self, what: str) -> None:
         if self._made is not None:

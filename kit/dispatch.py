@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from kit.assembly import Limits
 
 _METHOD = re.compile(r"[A-Z][A-Z-]*")
+_ANY = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"]
 _REFUSED = ("TRACE", "CONNECT")
 SAFE = {"GET", "HEAD", "OPTIONS"}  # RFC 9110, section 9.2.1
 _SURE = [one.parse for one in CONVERTERS.values()]  # their expressions match nothing else
@@ -89,6 +90,8 @@ class Dispatch:
         self.static: dict[str, Endpoint] = {}
         for endpoint in self.endpoints:
             self._add(endpoint)
+        self.preflight = self._options(_ANY, exists=False)
+        """What answers a preflight for a URL that is none: the request itself gets the 404."""
         self.compile(providers)
 
     def _grouped(self, routes: Iterable[Route]) -> list[Endpoint]:
@@ -250,8 +253,15 @@ class Dispatch:
                 values.pop(name, None)
         return replace(self._frame.limits, **values)
 
-    def _options(self, methods: list[str]) -> Plan:
-        headers = [*self._frame.answers.headers, ("Allow", ", ".join(methods))]
+    def is_preflight(self, environ: Environ) -> bool:
+        """Say whether a browser asks what it may send to a URL, and is to be told."""
+        asks = "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ
+        return asks and environ["REQUEST_METHOD"] == "OPTIONS" and self._frame.preflight is not None
+
+    def _options(self, methods: list[str], *, exists: bool = True) -> Plan:
+        headers = [*self._frame.answers.headers]
+        if exists:
+            headers.append(("Allow", ", ".join(methods)))
         preflight = self._frame.preflight
 
         def options(environ: Environ, values: Mapping[str, Any]) -> Answer:

@@ -17,7 +17,7 @@ from werkzeug.http import parse_accept_header
 from werkzeug.urls import iri_to_uri
 from werkzeug.wrappers import Response
 
-from kit.answers import STATUS_LINES, Answer, Answers, Environ, Header
+from kit.answers import STATUS_LINES, Answer, Answers, Convert, Environ, Header
 from kit.errors import Invalid, KitError, TooMany, Unauthorized, Unavailable
 from kit.plans import Plan
 from kit.slots.formats.negotiation import SUFFIXED
@@ -51,7 +51,8 @@ class Failures:
     """Turns exceptions into answers: HTML, or problem+json (RFC 9457) by what is accepted.
 
     `plans` are the application's own error handlers by exception class or status; with `debug`
-    an unexpected exception is raised again, for a debugger.
+    an unexpected exception is raised again, for a debugger. An application without `pages` has
+    problem+json for everybody.
     """
 
     def __init__(
@@ -60,8 +61,10 @@ class Failures:
         answers: Answers,
         *,
         debug: bool,
+        pages: bool = True,
     ) -> None:
         self._plans = plans
+        self._pages = pages
         self.answers = answers
         self._debug = debug
 
@@ -75,7 +78,7 @@ class Failures:
                 return self.answers.response(environ, error.response)
             except Exception as failed:
                 error = failed
-        if isinstance(error, Unauthorized) and error.login and not wants_problem(environ):
+        if isinstance(error, Unauthorized) and error.login and not self._wants_problem(environ):
             return self.answers.response(environ, _to_login(environ, error))
         status = _status(error)
         request_id = ""
@@ -92,7 +95,7 @@ class Failures:
             except Exception as failed:
                 if self._debug:
                     raise
-                status, request_id = 500, request_id or secrets.token_hex(8)
+                status, request_id = max(500, _status(failed)), request_id or secrets.token_hex(8)
                 _log(environ, failed, status, request_id)
                 error = failed
         return self._standard(environ, error, status, request_id)
@@ -104,15 +107,19 @@ class Failures:
             members["errors"] = error.errors
         if request_id:
             members["request_id"] = request_id
-        kind, body = _rendered(environ, line, status, members)
+        made = _problem if self._wants_problem(environ) else _page
+        kind, body = made(line, status, members)
         about = [("Content-Type", kind), ("Content-Length", str(len(body)))]
         return line, [*self.answers.headers, *about, *_headers(error, request_id)], [body]
+
+    def _wants_problem(self, environ: Environ) -> bool:
+        return not self._pages or wants_problem(environ)
 
     def _plan(self, environ: Environ, error: Exception, status: int) -> Plan | None:
         for cls in type(error).__mro__:
             if cls in self._plans:
                 return self._plans[cls]
-        return None if wants_problem(environ) else self._plans.get(status)
+        return None if self._wants_problem(environ) else self._plans.get(status)
 
 
 def _status(error: Exception) -> int:
@@ -148,11 +155,23 @@ def _headers(error: Exception, request_id: str) -> list[Header]:
     return headers
 
 
+def settling(convert: Convert) -> Convert:
+    """Return a `Convert` for error handlers: without a status of its own a result has none yet."""
+
+    def converted(environ: Environ, result: Any) -> Answer:
+        line, headers, body = convert(environ, result)
+        has_status = isinstance(result, Response) or (
+            isinstance(result, tuple) and any(isinstance(one, int) for one in result[1:])
+        )
+        return line if has_status or not line.startswith("200") else "", headers, body
+
+    return converted
+
+
 def _own(answer: Answer, status: int, error: Exception, request_id: str) -> Answer:
-    """Give an application's error page the status and the headers of the error."""
+    """Give an error page the headers of the error, and its status unless it has one."""
     line, headers, body = answer
-    if line.startswith("200"):
-        line = STATUS_LINES[status]
+    line = line or STATUS_LINES.get(status) or f"{status} Unknown"
     return line, [*headers, *_headers(error, request_id)], body
 
 
@@ -172,12 +191,12 @@ def _is_stock(error: HTTPException) -> bool:
     return error.description == type(error).description
 
 
-def _rendered(
-    environ: Environ, line: str, status: int, members: Mapping[str, Any]
-) -> tuple[str, bytes]:
-    if wants_problem(environ):
-        problem = {"type": "about:blank", "title": line[4:], "status": status, **members}
-        return "application/problem+json", msgspec.json.encode(problem)
+def _problem(line: str, status: int, members: Mapping[str, Any]) -> tuple[str, bytes]:
+    problem = {"type": "about:blank", "title": line[4:], "status": status, **members}
+    return "application/problem+json", msgspec.json.encode(problem)
+
+
+def _page(line: str, status: int, members: Mapping[str, Any]) -> tuple[str, bytes]:
     detail = members["detail"]
     if "request_id" in members:
         detail += f" (request {members['request_id']})"

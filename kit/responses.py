@@ -6,6 +6,7 @@ import re
 from datetime import datetime, timedelta
 from typing import NoReturn
 
+from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import abort as _abort
 from werkzeug.urls import iri_to_uri
 from werkzeug.wrappers import Response as WerkzeugResponse
@@ -74,6 +75,12 @@ def _is_clean(location: str) -> bool:
     return _DROPPED.search(location) is None
 
 
-def abort(status: int, description: str | None = None) -> NoReturn:
-    """End the request with the error page of a status; `description` is shown to the client."""
+def abort(status: int | WerkzeugResponse, description: str | None = None) -> NoReturn:
+    """End the request with the error page of a status; `description` is shown to the client.
+
+    A Response in place of the status is the answer itself. What was stored is rolled back in
+    either case.
+    """
+    if isinstance(status, WerkzeugResponse):
+        raise HTTPException(response=status)
     _abort(status, description)

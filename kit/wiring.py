@@ -18,7 +18,7 @@ from kit.compression import compressing
 from kit.dispatch import Dispatch, Frame
 from kit.errors import ConfigError, Problem, listing, nearest
 from kit.events import last_event_id
-from kit.failures import Failures
+from kit.failures import Failures, settling
 from kit.gateways import SOCKETS, After, Before, Gateway
 from kit.plans import VALUES, Plan, compile_plan
 from kit.plugins import installed, load_entry
@@ -74,7 +74,7 @@ class Wiring:
                 handler,
                 self.providers,
                 self._given(handler),
-                convert=self.frame.answers.answer,
+                convert=settling(self.frame.answers.answer),
             )
             for kind, handler in app.error_handlers.items()
         }
@@ -194,9 +194,15 @@ class Wiring:
         )
         return Gateway(
             self.dispatch,
-            Failures(self.errors, self.frame.answers, debug=self.app.debug),
+            Failures(
+                self.errors,
+                self.frame.answers,
+                debug=self.app.debug,
+                pages=_has_pages(self.app.stack),
+            ),
             self.frame.limits,
             _Events(plugins.hook) if watched else None,
+            around=self.app.layers,
             before=self._before(),
             after=self._after(),
             over_https=self._over_https(),
@@ -210,7 +216,7 @@ class Wiring:
     def _after(self) -> list[After]:
         """Return what is done to each answer last."""
         tables = self.app.stack.tables
-        done: list[After] = [*self.app.after]
+        done: list[After] = []
         if tables["responses"].compress:
             done.append(compressing(tables["responses"]))
         if self.cors:
@@ -295,6 +301,13 @@ def _adding(make: Callable[[Environ], Iterable[Header]]) -> After:
         return line, headers, body
 
     return add
+
+
+def _has_pages(stack: Stack) -> bool:
+    """Say whether browsers may come: not to a stack without templates that chose its formats."""
+    chosen = stack.filling("formats")
+    named = {one.component.name for one in chosen if one.where != "default"}
+    return "templating" in stack.fillings or not named or "html" in named
 
 
 def _component(filling: Filling) -> Provider:

@@ -431,6 +431,22 @@ def test_an_error_is_of_the_kind_that_is_preferred(app, accept, kind):
     assert Client(app).get("/nowhere", headers={"Accept": accept}).content_type == kind
 
 
+@pytest.mark.parametrize("accept", ["", "*/*", "text/plain, */*; q=0.01", "text/html,*/*;q=0.5"])
+@pytest.mark.parametrize(
+    ("config", "kind"),
+    [
+        ({"formats": {"use": ["json"]}}, "application/problem+json"),
+        ({"formats": {"use": ["json"]}, "templating": {"use": "jinja2"}}, HTML),
+        ({"formats": {"use": ["json", "html"]}, "templating": {"use": "jinja2"}}, HTML),
+    ],
+)
+def test_without_pages_an_error_is_problem_json_for_everybody(accept, config, kind, tmp_path):
+    if "templating" in config:
+        config["templating"]["jinja2"] = {"folder": str(tmp_path)}
+    answer = Client(App(config)).get("/nowhere", headers={"Accept": accept})
+    assert answer.content_type == kind
+
+
 def test_a_description_is_shown_escaped(app):
     app.get("/")(lambda: abort(400, "<script>"))
     assert "<p>&lt;script&gt;</p>" in Client(app).get("/").text
@@ -463,6 +479,16 @@ def test_what_is_away_is_503_with_retry_after(app, caplog):
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
     assert "hunter2" not in answer.text
     assert "hunter2" in caplog.text
+
+
+def test_an_error_page_that_needs_what_is_away_is_503_as_well(app, caplog):
+    @app.error(404)
+    def lost():
+        raise Unavailable("password hunter2 at db1")
+
+    answer = Client(app).get("/nowhere")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert "hunter2" not in answer.text
 
 
 def fails_in_handler(app: App) -> None:

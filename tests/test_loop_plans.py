@@ -481,16 +481,3 @@ def test_a_large_body_of_a_plain_handler_is_there_whole(get):
 
     assert get(app, method="POST", data=big).json == {"right": True}
     assert get(app, "/stream", method="POST", data=big).json == {"right": True}
-
-
-def test_what_comes_after_sees_every_answer(get):
-    app = App()
-
-    def served(environ, line, headers, body):
-        return line, [*headers, ("X-Served-By", "us")], body
-
-    app.after.append(served)
-    app.get("/")(lambda: "x")
-    app.get("/inline", inline=True)(lambda: "x")
-    for path, method in ("/", "GET"), ("/inline", "GET"), ("/nothing", "GET"), ("/", "PUT"):
-        assert get(app, path, method=method).headers["X-Served-By"] == "us"

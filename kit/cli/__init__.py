@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -77,15 +78,33 @@ class Commands(click.Group):
 
 
 def _contributed(ctx: click.Context) -> dict[str, click.Command]:
-    """Return the commands of the plug-ins that the config file names, if there is one."""
+    """Return the commands of the application and its plug-ins, if there is a config file."""
     project = ctx.find_root().obj or Project(Path(os.environ.get("KIT_CONFIG", "kit.toml")))
     if not project.path.exists():
         return {}
-    return {
-        command.name or "": command
+    found = [
+        command
         for _, commands in project.stack().plugins.each("kit_commands")
         for command in commands
-    }
+    ]
+    if project.config.get("app", "import"):
+        found += [_command(one) for one in project.app.commands]
+    return {command.name or "": command for command in found}
+
+
+def _command(function: Callable[..., Any]) -> click.Command:
+    """Make a command of a function whose parameters name providers, unless it is one."""
+    if isinstance(function, click.Command):
+        return function
+
+    @click.command(function.__name__.replace("_", "-"), help=function.__doc__)
+    @project_options
+    def command(project: Project) -> None:
+        click.get_current_context().call_on_close(project.app.stop)
+        if (said := project.called(function)) is not None:
+            click.echo(said)
+
+    return command
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

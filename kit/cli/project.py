@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from functools import cached_property
+from collections.abc import Callable
+from functools import cached_property, partial
 from pathlib import Path
+from typing import Any, cast
 
 from kit import config as configuration
 from kit.app import App
@@ -14,6 +16,7 @@ from kit.assembly import Stack, assemble
 from kit.config import Config, Setting
 from kit.errors import ConfigError, Problem, listing, nearest
 from kit.plugins import load_object
+from kit.providers import place
 
 
 class Project:
@@ -102,13 +105,21 @@ class Project:
 
     def started(self) -> App:
         """Return the application, started; what its start hooks raise is a mistake too."""
-        app = self.app
+        mend = f"It was raised at the start of the application ({self.path.name})."
+        return cast(App, self._tried(self.app.start, mend))
+
+    def called(self, function: Callable[..., Any]) -> Any:
+        """Start the application, and return what a function of it returns; see `App.call`."""
+        app = self.started()
+        mend = f"It was raised by {function.__name__} ({place(function)})."
+        return self._tried(partial(app.call, function), mend)
+
+    def _tried(self, function: Callable[[], Any], mend: str) -> Any:
         try:
-            return app.start()
+            return function()
         except ConfigError:
             raise
         except Exception as error:
-            mend = f"It was raised at the start of the application ({self.path.name})."
             raise ConfigError([self._raised(error, mend)]) from error
 
 

@@ -15,13 +15,16 @@ from werkzeug.exceptions import BadRequest, HTTPException, NotFound
 from werkzeug.wrappers import Response
 
 from kit.answers import Answer, Environ, Header, Stream
+from kit.around import Around, Layers
 from kit.clients import PRIVATE, Scope
 from kit.dispatch import Dispatch
 from kit.failures import Failures, Perform
+from kit.gateways.performing import loaded, perform_on_loop, perform_plain
 from kit.gateways.ready import Ready
 from kit.plans import Plan
 from kit.requests import FILES
 from kit.routes import SOCKET
+from kit.waiting import drive, wait
 
 if TYPE_CHECKING:
     from kit.assembly import Limits
@@ -31,6 +34,7 @@ logger = logging.getLogger("kit")
 StartResponse = Callable[[str, list[Header]], Any]
 WSGI = Callable[[Environ, StartResponse], Iterable[bytes]]
 Before = Callable[[Environ], None]
+Find = Callable[[Environ], tuple[Plan, Mapping[str, Any]]]
 After = Callable[[Environ, str, list[Header], Iterable[bytes]], Answer]
 
 SOCKETS = "kit.socket"
@@ -53,9 +57,10 @@ class Events(Protocol):
 class Gateway:
     """What a started application does with a request, whichever way it comes in.
 
-    `before` are called with each request first, and raise to refuse it; `after` are called with
-    each answer last, and return it as it is to go out, and then those that are for https alone.
-    Where it `is_bare`, an answer over http that needed no files is finished already.
+    `before` are called with each request first, and raise to refuse it. The functions in `around`
+    stand around all that answers the others. `after` are called with each answer last, and return
+    it as it is to go out, and then those that are for https alone. Where it `is_bare`, an answer
+    over http that needed no files is finished already.
     """
 
     def __init__(
@@ -65,6 +70,7 @@ class Gateway:
         limits: Limits,
         events: Events | None = None,
         *,
+        around: Iterable[Around] = (),
         before: Iterable[Before] = (),
         after: Iterable[After] = (),
         over_https: Iterable[After] = (),
@@ -79,14 +85,19 @@ class Gateway:
         self._over_https = tuple(over_https)
         self._find_static = dispatch.static.get
         self._find = dispatch.router.match
-        self.is_bare = not (events or self._after)
+        layers = Layers(around, failures.answers, limits)
+        self.is_bare = not (events or layers or self._after)
+        self.find: Find = self.route
+        if layers:
+            found = self._within(layers), _NO_VALUES
+            self.find = lambda environ: found
 
     def admit(self, environ: Environ) -> None:
         """Look at who asks, and whom; raise to refuse the request."""
         for look in self.before:
             look(environ)
 
-    def find(self, environ: Environ) -> tuple[Plan, Mapping[str, Any]]:
+    def route(self, environ: Environ) -> tuple[Plan, Mapping[str, Any]]:
         """Return the plan for a request that is admitted, and the values of its path."""
         path = environ.get("PATH_INFO") or "/"
         if not path.isascii() or "\0" in path or "/." in path:
@@ -96,6 +107,8 @@ class Gateway:
         if endpoint is None:
             found = self._find(path) or self._dispatch.suffixed(environ, path)
             if found is None:
+                if self._dispatch.is_preflight(environ):
+                    return self._dispatch.preflight, values
                 raise _elsewhere(self._dispatch, environ, path)
             endpoint, values = found
         method = environ["REQUEST_METHOD"]
@@ -121,6 +134,35 @@ class Gateway:
         if plan is None or not plan.quick or scope.get("root_path") or PRIVATE in scope:
             return None, values
         return plan, values
+
+    def _within(self, layers: Layers) -> Plan:
+        """Return the one plan for all requests: what they find is run within these layers."""
+
+        async def answer(environ: Environ, perform: Perform, *, on_loop: bool) -> Answer:
+            async def inner() -> Answer:
+                plan, values = self.route(environ)
+                if on_loop:
+                    await loaded(plan, environ, self.limits.body)
+                return await perform(plan, environ, values)
+
+            async def failed(error: Exception) -> Answer:
+                return await self.failed(environ, error, perform)
+
+            return await layers.answer(environ, inner, failed, on_loop=on_loop)
+
+        async def on_loop(environ: Environ, values: Mapping[str, Any]) -> Answer:
+            return await answer(environ, perform_on_loop, on_loop=True)
+
+        def waiting(environ: Environ, values: Mapping[str, Any]) -> Answer:
+            line, headers, body = wait(on_loop(environ, values))
+            if isinstance(body, Stream):
+                body.run = wait
+            return line, headers, body
+
+        def plain(environ: Environ, values: Mapping[str, Any]) -> Answer:
+            return drive(answer(environ, perform_plain, on_loop=False))
+
+        return Plan(on_loop, waiting if layers.awaits else plain, "loop")
 
     async def failed(self, environ: Environ, error: Exception, perform: Perform) -> Answer:
         """Return the answer for an exception; that to a HEAD request has no body (RFC 9110, 9.3.2).

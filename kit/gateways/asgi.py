@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from functools import lru_cache, partial
 from types import coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from werkzeug.exceptions import ClientDisconnected
 
-from kit.answers import Answer, Environ, Header, Stream
+from kit.answers import Environ, Header, Stream
 from kit.clients import (
     ADMITTED,
     Client,
@@ -24,10 +24,10 @@ from kit.clients import (
 )
 from kit.errors import ConfigError
 from kit.gateways import SOCKETS, Gateway
+from kit.gateways.performing import perform_on_loop, run_in_thread
 from kit.gateways.ready import encoded
-from kit.plans import Plan
 from kit.sockets import PATIENCE, Socket
-from kit.waiting import Place, Threads, end_threads, in_thread, limit_threads, threads_here
+from kit.waiting import end_threads, in_thread, limit_threads
 
 if TYPE_CHECKING:
     from kit.app import App
@@ -85,7 +85,7 @@ def make_asgi(app: App) -> ASGI:
                         await client.load(most, environ.get("CONTENT_LENGTH"))
                 if plan.place == "thread":
                     watched = watched or _watched(client, receive)
-                    answer = await _in_thread(plan, environ, values)
+                    answer = await run_in_thread(plan, environ, values)
                 elif plan.place == "inline" and not plan.quick:
                     answer = plan.answer(environ, values)
                 else:
@@ -108,12 +108,12 @@ def make_asgi(app: App) -> ASGI:
             except Exception as error:
                 if environ is known:
                     environ = environs.make(scope, known)
-                answer = await gateway.failed(environ, error, _perform)
+                answer = await gateway.failed(environ, error, perform_on_loop)
             if ready:
                 await send({"type": _START, "status": 200, "headers": ready[0]})
                 await send({"type": _BODY, "body": ready[1]})
                 return
-            line, headers, body = await gateway.finished(environ, answer, _perform)
+            line, headers, body = await gateway.finished(environ, answer, perform_on_loop)
             if gateway.events:
                 try:
                     await in_thread(gateway.events.finished, environ, int(line[:3]))
@@ -169,7 +169,7 @@ async def _websocket(
     try:
         try:
             gateway.admit(environ)
-            plan, values = gateway.find(environ)
+            plan, values = gateway.route(environ)
             await plan.run(environ, values)
         except BaseException as error:
             failure = error
@@ -178,55 +178,10 @@ async def _websocket(
         if task in sockets:  # it was not the lifespan that ended it
             raise
     except Exception as error:  # which came before the socket was accepted
-        answer = await gateway.failed(environ, error, _perform)
-        await socket.refuse(await gateway.finished(environ, answer, _perform))
+        answer = await gateway.failed(environ, error, perform_on_loop)
+        await socket.refuse(await gateway.finished(environ, answer, perform_on_loop))
     finally:
         sockets.discard(task)
-
-
-async def _perform(plan: Plan, environ: Environ, values: Mapping[str, Any]) -> Answer:
-    """Run the plan of an error handler where it may run."""
-    if plan.place == "loop":
-        return await plan.run(environ, values)
-    if plan.place == "inline":
-        return plan.answer(environ, values)
-    return await _in_thread(plan, environ, values)
-
-
-async def _in_thread(plan: Plan, environ: Environ, values: Mapping[str, Any]) -> Answer:
-    """Run a plan in a worker thread, and let its stream be made in one, too."""
-    threads = threads_here()
-    place = await threads.take()
-    made: list[Answer] = []
-
-    def answer() -> None:
-        made.append(plan.answer(environ, values))
-
-    is_kept = False
-    try:
-        await place.call(answer)
-        body = made[0][2]
-        if isinstance(body, Stream):
-            is_kept = plan.one_thread
-            body.aside = place.call if is_kept else partial(threads.call, context=place.context)
-            if is_kept:
-                body.then(_giving(threads, place))
-        return made[0]
-    except asyncio.CancelledError:  # the thread has come to its end all the same
-        for _, _, body in made:
-            if isinstance(body, Stream):
-                await place.call(body.close)
-        raise
-    finally:
-        if not is_kept:
-            threads.give(place)
-
-
-def _giving(threads: Threads, place: Place) -> Callable[[BaseException | None], Awaitable[None]]:
-    async def give(error: BaseException | None) -> None:
-        threads.give(place)
-
-    return give
 
 
 async def _stream(line: str, headers: list[Header], body: Stream, send: Send) -> None:

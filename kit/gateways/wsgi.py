@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
-from kit.answers import Answer, Environ, Stream
+from kit.answers import Environ, Stream
 from kit.gateways import WSGI, Gateway, StartResponse
-from kit.plans import Plan
+from kit.gateways.performing import perform_plain
 from kit.requests import FILES
 from kit.waiting import drive
 
@@ -28,9 +27,9 @@ def make_wsgi(gateway: Gateway) -> WSGI:
             if type(answer[2]) is Stream:
                 answer[2].begin()
         except Exception as error:
-            answer = drive(gateway.failed(environ, error, _perform))
+            answer = drive(gateway.failed(environ, error, perform_plain))
         if not is_bare or FILES in environ or environ["wsgi.url_scheme"] == "https":
-            answer = drive(finished(environ, answer, _perform))
+            answer = drive(finished(environ, answer, perform_plain))
         line, headers, body = answer
         if events:
             events.finished(environ, int(line[:3]))
@@ -38,7 +37,3 @@ def make_wsgi(gateway: Gateway) -> WSGI:
         return body
 
     return wsgi
-
-
-async def _perform(plan: Plan, environ: Environ, values: Mapping[str, Any]) -> Answer:
-    return plan.answer(environ, values)

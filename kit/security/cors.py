@@ -34,7 +34,8 @@ class Cors:
     def headers(self, environ: Mapping[str, Any]) -> list[Header]:
         """Return the headers for the answer to a request, for errors too.
 
-        `Vary` is among them even if nothing is allowed: the next one may be.
+        `Vary` is among them even if nothing is allowed: the next one may be. What any origin may
+        read says so to everybody: a cache may keep it for a page that asks later.
         """
         headers = self._allowed(environ)
         if headers and self._expose:
@@ -61,8 +62,7 @@ class Cors:
         return [*headers, ("Vary", _PREFLIGHT_VARY)]
 
     def _allowed(self, environ: Mapping[str, Any]) -> list[Header]:
-        origin = environ.get("HTTP_ORIGIN")
+        origin = "*" if self._any else environ.get("HTTP_ORIGIN")
         if origin is None or not self.allows(origin):
             return []
-        shown = "*" if self._any else origin
-        return [("Access-Control-Allow-Origin", shown), *self._credentials]
+        return [("Access-Control-Allow-Origin", origin), *self._credentials]

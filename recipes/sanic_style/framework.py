@@ -14,12 +14,11 @@ from types import SimpleNamespace, coroutine
 from typing import Any, NamedTuple, TypeVar
 
 import kit
-from kit import App, Converter, KitError, Response, Routes, abort
+from kit import App, Converter, KitError, Response, Routes, abort, wait
 from kit.jsons import loads
 from kit.plugins import plugin_of
 from kit.routes import SOCKET, Route
 from kit.sockets import Socket
-from kit.waiting import drive, wait
 
 F = TypeVar("F", bound=Callable[..., Any])
 TEXT = "text/plain; charset=utf-8"
@@ -262,15 +261,20 @@ class Sanic(Router, App):
         self.hooks: dict[str, list[Any]] = {"request": [], "response": [], "start": [], "stop": []}
         self.converters["int"] = Converter("-?[0-9]{1,18}", int)
         self.converters["float"] = Converter(FLOAT, float)
-        self.after.append(self._amended)
 
     def _hook(self, event: str, function: F) -> F:
         self.hooks[event].append(function)
         return function
 
-    on_request, on_response = partialmethod(_hook, "request"), partialmethod(_hook, "response")
+    on_request = partialmethod(_hook, "request")
     before_server_start = partialmethod(_hook, "start")
     after_server_stop = partialmethod(_hook, "stop")
+
+    def on_response(self, function: F) -> F:
+        """Let a function see every answer last; what it returns takes the place of the answer."""
+        if not self.hooks["response"]:
+            self.around(self._amended)
+        return self._hook("response", function)
 
     def blueprint(self, blueprint: Blueprint, url_prefix: str = "") -> None:
         """Register the routes of a blueprint, or of a group of them."""
@@ -303,15 +307,12 @@ class Sanic(Router, App):
         for one in self.hooks["request"]:
             if (answer := await _result(one(request))) is not None:
                 return answer
-        return None
 
-    def _amended(self, environ: Any, line: str, headers: Any, body: Any) -> tuple[str, Any, Any]:
-        request = Request(kit.Request(environ, self.stack.limits), self)
-        response = Response(status=line)
-        response.headers[:] = headers
+    async def _amended(self, request: kit.Request, proceed: Any) -> Any:
+        response = await proceed()
         for one in self.hooks["response"]:
-            drive(_result(one(request, response)))
-        return response.status, list(response.headers), body
+            response = await _result(one(Request(request, self), response)) or response
+        return response
 
 
 async def _result(value: Any) -> Any:

@@ -26,6 +26,31 @@ def count(project):
 def kit_commands():
     return [count]
 '''
+OWN = '''
+import click
+from kit import RecordNotFound
+
+
+@app.command
+def count_routes(app):
+    """Count the routes."""
+    return f"{len(app.routes)} routes"
+
+
+@app.command
+def fail_all():
+    """Fail."""
+    raise RecordNotFound("there is none")
+
+
+@app.command
+@click.command
+@click.argument("name")
+@click.pass_obj
+def greet(project, name):
+    """Greet by name."""
+    click.echo(f"Hello {name} from {len(project.app.routes)} routes.")
+'''
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
@@ -64,6 +89,26 @@ def test_plug_ins_of_the_config_add_commands(kit, project):
     (project / "kit.toml").write_text(text.replace("[app]", '[app]\nplugins = ["counter"]', 1))
     assert "count        Count the routes." in kit("--help").output
     assert kit("count").output == "2 routes\n"
+
+
+def test_an_application_adds_commands_of_its_own(kit, project):
+    with (project / "shop.py").open("a") as file:
+        file.write(OWN)
+    listed = kit("--help").output
+    assert "count-routes  Count the routes." in listed
+    assert "greet         Greet by name." in listed
+    assert kit("count-routes").output == "2 routes\n"
+    assert kit("greet", "Ada").output == "Hello Ada from 2 routes.\n"
+    assert "Count the routes." in kit("count-routes", "--help").output
+
+
+def test_a_mistake_in_a_command_of_an_application_is_shown_without_a_traceback(kit, project):
+    with (project / "shop.py").open("a") as file:
+        file.write(OWN)
+    shown = kit("fail-all")
+    assert shown.exit_code == 2
+    assert re.match(r"shop.py:\d+: RecordNotFound: there is none\n.*fail_all", shown.output)
+    assert "Traceback" not in shown.output
 
 
 def test_commands_of_plug_ins_follow_the_config_that_stands_before_them(kit, project):

@@ -83,8 +83,20 @@ def test_an_options_request_that_asks_nothing_is_answered_as_ever():
     assert "Access-Control-Allow-Methods" not in answer.headers
 
 
+@pytest.mark.parametrize("path", ["/nowhere", "/private/"])
+def test_the_preflight_of_an_unknown_url_lets_the_script_see_the_404(path):
+    site = served(origins=[SHOP])
+    asked = {"Origin": SHOP, "Access-Control-Request-Method": "DELETE"}
+    answer = site.options(path, headers=asked)
+    assert (answer.status_code, "Allow" in answer.headers) == (204, False)
+    assert "DELETE" in allowed(answer)["Allow-Methods"]
+    assert site.options("/nowhere").status_code == 404
+    assert served().options("/nowhere", headers=asked).status_code == 404
+
+
 def test_any_origin_may_read_without_cookies():
     site = served(origins=["*"])
+    assert allowed(site.get("/")) == {"Allow-Origin": "*"}  # whoever gets it from a cache
     assert allowed(site.get("/", headers={"Origin": "null"})) == {"Allow-Origin": "*"}
     assert "Vary" not in site.get("/").headers
 

@@ -189,3 +189,27 @@ def test_blueprints_nest(app, browse):
     for path in ("/v1/all/a/b/inner/x", "/v3/all/a/b/versioned/x"):
         assert browse().get(path).text == path
     assert app.url_for("inner.x") == "/v1/all/a/b/inner/x"
+
+
+def test_a_response_middleware_may_wait_and_may_give_another_answer(app, browse):
+    @app.on_response
+    async def other(request, response):
+        await asyncio.sleep(0)
+        return text("other") if request.path == "/nothing" else None
+
+    @app.get("/")
+    async def page(request):
+        return text("page")
+
+    assert [browse().get(path).text for path in ("/", "/nothing")] == ["page", "other"]
+
+
+def test_an_exception_may_be_answered_with_any_status(app, browse):
+    app.exception(LookupError)(lambda request, error: text("fine"))
+
+    @app.get("/")
+    async def fail(request):
+        raise LookupError
+
+    answer = browse().get("/")
+    assert (answer.status_code, answer.text) == (200, "fine")
