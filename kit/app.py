@@ -55,6 +55,7 @@ class App(Routes):
         self.record_types: list[type] = []
         self.own_providers: list[Provider] = []
         self.error_handlers: dict[type[BaseException] | int, Callable[..., Any]] = {}
+        self.errors_always: set[type[BaseException] | int] = set()
         self.layers: list[Around] = []
         self.commands: list[Callable[..., Any]] = []
         self._lock = threading.RLock()
@@ -96,13 +97,13 @@ class App(Routes):
         self._open("records")
         self.record_types.extend(records)
 
-    def error(self, *kinds: int | type[BaseException]) -> Callable[[F], F]:
+    def error(self, *kinds: int | type[BaseException], always: bool = False) -> Callable[[F], F]:
         """Declare that the decorated handler answers for statuses or classes of exceptions.
 
         It may name ``error``, the exception, and ``status`` beside providers. The answer gets
         that status unless the handler gives one, in a tuple or with a Response. A handler for a
         status makes a page: clients that accept JSON rather than HTML get problem+json (RFC 9457)
-        all the same.
+        all the same, unless it answers `always`.
         """
         self._open("error")
         wrong = [kind for kind in kinds if not _is_kind(kind)]
@@ -114,6 +115,7 @@ class App(Routes):
 
         def declare(handler: F) -> F:
             self.error_handlers.update(dict.fromkeys(kinds, handler))
+            self.errors_always.update(kinds if always else ())
             return handler
 
         return declare
@@ -186,13 +188,13 @@ class App(Routes):
                 self._open_until_stop.enter_context(background_loop)
                 try:
                     wiring = self._wiring
+                    self._started = True  # for those who use `call` in their hook
                     for _ in self.stack.plugins.each("kit_start", app=self):
                         pass
                 except BaseException:
                     self._close()
                     raise
                 self._serve(wiring)
-                self._started = True
         return self
 
     def _serve(self, wiring: Wiring) -> None:

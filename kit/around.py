@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
-from kit.answers import Answer, Answers, Environ, Stream, check_header
+from kit.answers import Answer, Answers, Environ, Header, Stream, check_header
 from kit.providers import is_async, place
 from kit.requests import Request
 from kit.responses import Response
@@ -59,7 +59,7 @@ class Layers:
             )
             if isinstance(body, Stream):
                 passed.append(body)
-            return _response(line, headers, body)
+            return _Passed(line, headers, body)
 
         request = Request(environ, self._limits)
 
@@ -71,9 +71,7 @@ class Layers:
             else:
                 result = function(request, lambda: drive(proceed()))
             if isinstance(result, _Passed):
-                for name, value in result.headers:
-                    check_header(name, value)
-                return result.status, list(result.headers), _body(result)
+                return result.status, result.checked_headers(), _body(result)
             return self._answers.answer(environ, result)
 
         answer = await _settled(layered, failed, on_loop)
@@ -97,12 +95,20 @@ async def _settled(inner: Inner, failed: Failed, on_loop: bool) -> Answer:
 class _Passed(Response):
     """An answer that was made already: it has its headers."""
 
+    def __init__(self, line: str, headers: list[Header], body: Iterable[bytes]) -> None:
+        super().__init__(status=line)
+        self.headers[:] = headers
+        self.response = body
+        self._had = headers
 
-def _response(line: str, headers: Iterable[tuple[str, str]], body: Iterable[bytes]) -> Response:
-    response = _Passed(status=line)
-    response.headers[:] = headers
-    response.response = body
-    return response
+    def checked_headers(self) -> list[Header]:
+        """Return the headers; raise ValueError for a new one that cannot be sent."""
+        headers = list(self.headers)
+        if headers != self._had:
+            for header in headers:
+                if header not in self._had:
+                    check_header(*header)
+        return headers
 
 
 def _body(response: Response) -> Iterable[bytes]:

@@ -55,9 +55,13 @@ class ConfigError(Exception):
 
 
 class KitError(Exception):
-    """An error of a running application that ends in the HTTP status `status`."""
+    """An error of a running application that ends in the HTTP status `status`.
+
+    Its answer has `headers` beside. A class of one's own may set both.
+    """
 
     status = 500
+    headers: Iterable[tuple[str, str]] = ()
 
 
 class Unauthorized(KitError):
@@ -71,6 +75,7 @@ class Unauthorized(KitError):
 
     def __init__(self, message: str = "", challenges: Iterable[str] = (), login: str = "") -> None:
         self.challenges = tuple(challenges)
+        self.headers = [("WWW-Authenticate", challenge) for challenge in self.challenges]
         self.login = login
         super().__init__(message)
 
@@ -122,14 +127,15 @@ class TooMany(KitError):
 
     def __init__(self, retry_after: float, message: str = "") -> None:
         self.retry_after = max(1, math.ceil(retry_after))
+        self.headers = [("Retry-After", str(self.retry_after))]
         super().__init__(message or f"Too many requests: try again in {self.retry_after} seconds.")
 
 
 class Unavailable(KitError):
-    """A database or store is away for now: 503, and try again after `retry_after` seconds."""
+    """A database or store is away for now: 503, and try again after five seconds."""
 
     status = 503
-    retry_after = 5
+    headers = (("Retry-After", "5"),)
 
 
 class TemplateError(KitError):

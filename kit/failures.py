@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Container, Mapping
 from functools import lru_cache
 from html import escape
 from typing import Any
@@ -17,8 +17,8 @@ from werkzeug.http import parse_accept_header
 from werkzeug.urls import iri_to_uri
 from werkzeug.wrappers import Response
 
-from kit.answers import STATUS_LINES, Answer, Answers, Convert, Environ, Header
-from kit.errors import Invalid, KitError, TooMany, Unauthorized, Unavailable
+from kit.answers import STATUS_LINES, Answer, Answers, Convert, Environ, Header, check_header
+from kit.errors import Invalid, KitError, Unauthorized
 from kit.plans import Plan
 from kit.slots.formats.negotiation import SUFFIXED
 
@@ -50,9 +50,10 @@ _DETAILS = {
 class Failures:
     """Turns exceptions into answers: HTML, or problem+json (RFC 9457) by what is accepted.
 
-    `plans` are the application's own error handlers by exception class or status; with `debug`
-    an unexpected exception is raised again, for a debugger. An application without `pages` has
-    problem+json for everybody.
+    `plans` are the application's own error handlers by exception class or status; those for a
+    status make pages, for browsers, unless it is among `always`. With `debug` an unexpected
+    exception is raised again, for a debugger. An application without `pages` has problem+json for
+    everybody.
     """
 
     def __init__(
@@ -62,9 +63,11 @@ class Failures:
         *,
         debug: bool,
         pages: bool = True,
+        always: Container[object] = (),
     ) -> None:
         self._plans = plans
         self._pages = pages
+        self._always = always
         self.answers = answers
         self._debug = debug
 
@@ -98,7 +101,12 @@ class Failures:
                 status, request_id = max(500, _status(failed)), request_id or secrets.token_hex(8)
                 _log(environ, failed, status, request_id)
                 error = failed
-        return self._standard(environ, error, status, request_id)
+        try:
+            return self._standard(environ, error, status, request_id)
+        except ValueError as failed:  # a header that cannot be sent
+            request_id = request_id or secrets.token_hex(8)
+            _log(environ, failed, 500, request_id)
+            return self._standard(environ, failed, 500, request_id)
 
     def _standard(self, environ: Environ, error: Exception, status: int, request_id: str) -> Answer:
         line = STATUS_LINES.get(status) or f"{status} Unknown"
@@ -119,7 +127,9 @@ class Failures:
         for cls in type(error).__mro__:
             if cls in self._plans:
                 return self._plans[cls]
-        return None if self._wants_problem(environ) else self._plans.get(status)
+        if status not in self._always and self._wants_problem(environ):
+            return None
+        return self._plans.get(status)
 
 
 def _status(error: Exception) -> int:
@@ -143,15 +153,15 @@ def _log(environ: Environ, error: Exception, status: int, request_id: str) -> No
 
 def _headers(error: Exception, request_id: str) -> list[Header]:
     """Return the headers that belong to an exception: Allow, Retry-After and the like."""
-    headers = [("Cache-Control", "no-store")]
+    headers: list[Header] = [("Cache-Control", "no-store")]
     if request_id:
         headers.append(("X-Request-Id", request_id))
-    if isinstance(error, Unauthorized):
-        headers += [("WWW-Authenticate", challenge) for challenge in error.challenges]
-    if isinstance(error, (Unavailable, TooMany)):
-        headers.append(("Retry-After", str(error.retry_after)))
     if isinstance(error, HTTPException):
         headers += [h for h in error.get_headers() if h[0].lower() != "content-type"]
+    if isinstance(error, KitError):
+        for name, value in error.headers:
+            check_header(name, value)
+            headers.append((name, value))
     return headers
 
 

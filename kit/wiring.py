@@ -199,6 +199,7 @@ class Wiring:
                 self.frame.answers,
                 debug=self.app.debug,
                 pages=_has_pages(self.app.stack),
+                always=self.app.errors_always,
             ),
             self.frame.limits,
             _Events(plugins.hook) if watched else None,

@@ -20,6 +20,7 @@ from kit import (
     Conflict,
     Converter,
     InvalidValue,
+    KitError,
     Native,
     RecordNotFound,
     Request,
@@ -489,6 +490,46 @@ def test_an_error_page_that_needs_what_is_away_is_503_as_well(app, caplog):
     answer = Client(app).get("/nowhere")
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
     assert "hunter2" not in answer.text
+
+
+def test_a_page_for_a_status_may_answer_programs_too(app):
+    app.error(404, always=True)(lambda: "lost")
+    app.error(405)(lambda: "wrong")
+    app.get("/")(lambda: "x")
+    accept = {"Accept": "application/json"}
+    assert Client(app).get("/nowhere", headers=accept).text == "lost"
+    assert Client(app).post("/", headers=accept).content_type == "application/problem+json"
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_an_error_of_ones_own_has_a_status_and_headers(app, own):
+    class GoneError(KitError):
+        status = 410
+        headers = (("X-Since", "Monday"),)
+
+    @app.get("/")
+    def fail():
+        raise GoneError("It is gone.")
+
+    if own:
+        app.error(410)(lambda: "gone")
+    answer = Client(app).get("/")
+    assert (answer.status_code, answer.headers["X-Since"]) == (410, "Monday")
+    assert ("gone" if own else "It is gone.") in answer.text
+
+
+def test_an_error_with_a_header_that_cannot_be_sent_is_500(app, caplog):
+    class GoneError(KitError):
+        status = 410
+        headers = (("X-Since", "Monday\r\nSet-Cookie: a=b"),)
+
+    @app.get("/")
+    def fail():
+        raise GoneError("It is gone.")
+
+    answer = Client(app).get("/")
+    assert (answer.status_code, "Set-Cookie" in answer.headers) == (500, False)
+    assert "holds a line break" in caplog.text
 
 
 def fails_in_handler(app: App) -> None:

@@ -130,6 +130,16 @@ def test_an_exception_in_a_start_hook_stops_the_start():
         app.start()
 
 
+def test_a_start_hook_may_use_the_application():
+    seen = []
+    start = plugin_of(kit_start=lambda app: seen.append(app.call(lambda app: app.debug)))
+    app = App(plugins={"p": start})
+    for _ in range(2):
+        app.start()
+        app.stop()
+    assert seen == [False, False]
+
+
 def test_providers_of_plugins_reach_handlers():
     @provider
     def colour() -> str:
