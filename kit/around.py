@@ -8,7 +8,7 @@ from typing import Any
 
 from kit.answers import Answer, Answers, Environ, Header, Stream, check_header
 from kit.providers import is_async, place
-from kit.requests import Request
+from kit.requests import KEPT, Request
 from kit.responses import Response
 from kit.waiting import drive, in_thread, wait
 
@@ -61,7 +61,9 @@ class Layers:
                 passed.append(body)
             return _Passed(line, headers, body)
 
-        request = Request(environ, self._limits)
+        request = environ.get(KEPT)  # one for all, so that each may read the body
+        if request is None:
+            request = environ[KEPT] = Request(environ, self._limits)
 
         async def layered() -> Answer:
             if awaits:

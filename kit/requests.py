@@ -38,6 +38,9 @@ FILES = "kit.files"
 _CHUNK = 1 << 20
 FORM_TYPES = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
 LOADED = "kit.loaded"
+KEPT = "kit.request"
+"""The key of the environ under which there is the request that was made of it first, if any."""
+
 _NOT_LOADED = (
     "the body of the request was not loaded, and to wait for it would stop the event loop: write"
     " `await request.load()` before, or read it with `async for piece in request.pieces()`"

@@ -23,7 +23,7 @@ from kit.gateways import SOCKETS, After, Before, Gateway
 from kit.plans import VALUES, Plan, compile_plan
 from kit.plugins import installed, load_entry
 from kit.providers import Provider, Providers, parameters, place, provider, required
-from kit.requests import Request
+from kit.requests import KEPT, Request
 from kit.security import logs
 from kit.security.cors import Cors
 from kit.security.csrf import (
@@ -269,7 +269,11 @@ class _Events:
 
 @provider(name="request", inline=True)
 def _request(environ: Environ, limits: Limits) -> Request:
-    return Request(environ, limits)
+    kept: Request | None = environ.get(KEPT)
+    if kept is None:
+        return Request(environ, limits)
+    kept.limits = limits  # those of the route
+    return kept
 
 
 @provider(name="response_headers", inline=True)

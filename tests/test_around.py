@@ -91,6 +91,45 @@ def test_a_body_is_there_for_the_handler(ask, put):
     assert ask(app, "/size", "POST", data=b"x" * 100_000).text == "100000"
 
 
+@pytest.mark.parametrize("first", ["form", "body", "files"])
+def test_it_may_read_what_the_handler_reads(ask, first):
+    app = App()
+    app.post("/", csrf=False)(lambda request: request.form["name"] + request.form["x"])
+
+    @app.around
+    def around(request, proceed):
+        assert getattr(request, first) is not None
+        return proceed()
+
+    form = {"name": "Ada", "x": "x" * 100_000}
+    if first == "body":
+        app.put("/", csrf=False)(lambda request: request.body)
+        assert ask(app, "/", "PUT", data=b"x" * 100_000).data == b"x" * 100_000
+    else:
+        assert ask(app, "/", "POST", data=form).text == "Ada" + "x" * 100_000
+
+
+def test_an_awaiting_one_may_read_it_too(ask):
+    app = App()
+    app.post("/", csrf=False)(lambda request: request.form["name"])
+
+    @app.around
+    async def around(request, proceed):
+        await request.load()
+        assert request.form["name"] == "Ada"
+        return await proceed()
+
+    assert ask(app, "/", "POST", data={"name": "Ada"}).text == "Ada"
+
+
+def test_the_limits_of_a_route_hold_beneath(ask, put):
+    app = App({"limits": {"body": "1 kB"}})
+    app.post("/", csrf=False, limits={"body": "1 MB"})(lambda request: str(len(request.body)))
+    put(app, marked)
+    assert ask(app, "/", "POST", data=b"x" * 100_000).text == "100000"
+    assert ask(app, "/", "POST", data=b"x" * 1_100_000).status_code == 413
+
+
 def test_it_may_change_body_status_and_headers(ask, put):
     def change(response: Response) -> Response:
         response.data = response.data * 2
