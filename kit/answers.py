@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
 from dataclasses import is_dataclass
+from functools import lru_cache
 from http import HTTPStatus
 from inspect import iscoroutinefunction
 from typing import Any, Protocol
@@ -304,25 +305,39 @@ def merge(headers: list[Header], more: Iterable[Header]) -> None:
     Cookies are added, and the names that Vary lists are joined. Raises ValueError for a line
     break in a header, and for characters that a header cannot have.
     """
-    names = {name.lower() for name, _ in headers}
+    names = [name.lower() for name, _ in headers]
     for name, value in more:
         text = str(value)
-        check_header(name, text)
-        lower = name.lower()
+        lower = check_header(name, text)
         if lower in names and lower != "set-cookie":
+            number = names.index(lower)
             if lower == "vary":
                 text = _joined([*(v for n, v in headers if n.lower() == lower), text])
-            headers[:] = [header for header in headers if header[0].lower() != lower]
-        names.add(lower)
+            headers[number] = name, text
+            while names.count(lower) > 1:
+                last = len(names) - 1 - names[::-1].index(lower)
+                del names[last], headers[last]
+            continue
+        names.append(lower)
         headers.append((name, text))
 
 
-def check_header(name: str, text: str) -> None:
-    """Raise ValueError for what no header can be (RFC 9110, section 5.1)."""
+def check_header(name: str, text: str) -> str:
+    """Return the name of a header in lower case; raise ValueError for what none can be.
+
+    See RFC 9110, sections 5.1 and 5.5.
+    """
+    lower = _lower(name)
+    if not (text.isascii() and text.isprintable()) and _NO_HEADER.search(text):
+        raise ValueError(f"the header {name!r} holds a line break, or more than Latin-1")
+    return lower
+
+
+@lru_cache(maxsize=1024)
+def _lower(name: str) -> str:
     if not _TOKEN(name):
         raise ValueError(f"{name!r} is no name for a header (RFC 9110, section 5.1)")
-    if _NO_HEADER.search(text):
-        raise ValueError(f"the header {name!r} holds a line break, or more than Latin-1")
+    return name.lower()
 
 
 def _joined(values: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import msgspec
 from werkzeug.datastructures import MIMEAccept
-from werkzeug.exceptions import BadRequestKeyError, HTTPException
+from werkzeug.exceptions import BadRequestKeyError, HTTPException, NotAcceptable
 from werkzeug.http import parse_accept_header
 from werkzeug.urls import iri_to_uri
 from werkzeug.wrappers import Response
@@ -169,7 +169,11 @@ def settling(convert: Convert) -> Convert:
     """Return a `Convert` for error handlers: without a status of its own a result has none yet."""
 
     def converted(environ: Environ, result: Any) -> Answer:
-        line, headers, body = convert(environ, result)
+        try:
+            line, headers, body = convert(environ, result)
+        except NotAcceptable:  # an error may be told in any format (RFC 9110, section 15.5.7)
+            anything = {key: environ[key] for key in environ if key != SUFFIXED}
+            line, headers, body = convert(anything | {"HTTP_ACCEPT": "*/*"}, result)
         has_status = isinstance(result, Response) or (
             isinstance(result, tuple) and any(isinstance(one, int) for one in result[1:])
         )

@@ -224,9 +224,13 @@ def test_a_converter_that_refuses_a_value_is_404(app):
 
     app.converters["even"] = Converter("[0-9]{1,9}", even)
     app.get("/<even:n>")(lambda n: str(n))
+    app.converters["long"] = Converter("[0-9]+", int)
+    app.get("/long/<long:n>")(lambda n: str(n))
     client = Client(app)
     assert client.get("/4").text == "4"
     assert client.get("/5").status_code == 404
+    assert client.get("/long/" + "9" * 40).text == "9" * 40
+    assert client.get("/long/" + "9" * 5000).status_code == 404, "Python's int takes 4300 digits"
 
 
 # Results
@@ -490,6 +494,16 @@ def test_an_error_page_that_needs_what_is_away_is_503_as_well(app, caplog):
     answer = Client(app).get("/nowhere")
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
     assert "hunter2" not in answer.text
+
+
+@pytest.mark.parametrize("accept", ["text/html", "image/png", "application/json"])
+def test_data_of_an_error_handler_goes_out_whatever_is_accepted(accept):
+    app = App({"formats": {"use": ["json"], "suffix": True}})
+    app.error(Exception)(lambda error, status: {"errors": status})
+    app.get("/")(dict)
+    for path in "/nowhere", "/nowhere.json":
+        answer = Client(app).get(path, headers={"Accept": accept})
+        assert (answer.status_code, answer.json) == (404, {"errors": 404})
 
 
 def test_a_page_for_a_status_may_answer_programs_too(app):
