@@ -11,6 +11,7 @@ from dataclasses import is_dataclass
 from functools import lru_cache
 from http import HTTPStatus
 from inspect import iscoroutinefunction
+from io import IOBase
 from typing import Any, Protocol
 
 import msgspec
@@ -36,6 +37,7 @@ STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HT
 _NO_HEADER = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]")
 _END: Any = object()
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
+_PIECE = 65_536
 _BODILESS = {204, 304}
 
 
@@ -60,7 +62,7 @@ class Stream:
     """
 
     def __init__(self, chunks: Iterator[Any] | AsyncIterator[Any]) -> None:
-        self._chunks: Any = chunks
+        self._chunks: Any = _Pieces(chunks) if isinstance(chunks, IOBase) else chunks
         self._is_async = isinstance(chunks, AsyncIterator)
         self._first: bytes | None = None
         self._started = False
@@ -141,6 +143,18 @@ class Stream:
         self.run(self.end(GeneratorExit("the client closed the connection")))
 
 
+class _Pieces:
+    """A file as an iterator of large pieces, where its own would give lines."""
+
+    def __init__(self, file: Any) -> None:
+        self._read, self.close = file.read, file.close
+
+    def __next__(self) -> Any:
+        if not (piece := self._read(_PIECE)):
+            raise StopIteration
+        return piece
+
+
 async def _called(function: Callable[[], Any]) -> None:
     waited = function()
     if waited is not None:
@@ -203,8 +217,8 @@ class Answers:
             return self.stream
         raise TypeError(
             f"a handler returned {type(result).__name__}; it may return text, bytes, data (dict,"
-            " list, dataclass, Data), None, a generator, a Response, or a tuple of one of these"
-            " with status and headers"
+            " list, dataclass, Data), None, a generator, an open file, a Response, or a tuple of"
+            " one of these with status and headers"
         )
 
     def html(self, environ: Environ, result: str) -> Answer:
@@ -234,7 +248,7 @@ class Answers:
         return "204 No Content", [*self.headers], []
 
     def stream(self, environ: Environ, result: Iterator[Any] | AsyncIterator[Any]) -> Answer:
-        """Answer with the chunks of a generator as they come."""
+        """Answer with the chunks of a generator as they come, or with what a file holds."""
         return "200 OK", [*self.page_headers], Stream(result)
 
     def with_status(self, environ: Environ, result: tuple[Any, ...]) -> Answer:
@@ -261,7 +275,7 @@ class Answers:
     def response(self, environ: Environ, result: Response) -> Answer:
         """Answer with a Response, which keeps its own headers over the secure defaults."""
         headers = list(self.headers)
-        if isinstance(chunks := result.response, AsyncIterator):
+        if isinstance(chunks := result.response, (AsyncIterator, IOBase)):
             return self._streamed(result, chunks)
         body: Iterable[bytes] = result.iter_encoded()
         if result.status_code in _BODILESS:
@@ -277,8 +291,8 @@ class Answers:
             return bodiless(result.status, headers, body)
         return result.status, headers, body
 
-    def _streamed(self, result: Response, chunks: AsyncIterator[Any]) -> Answer:
-        """Answer with a Response whose body is an asynchronous generator."""
+    def _streamed(self, result: Response, chunks: Any) -> Answer:
+        """Answer with a Response whose body is an asynchronous generator, or an open file."""
         headers = list(self.headers)
         merge(headers, [header for header in result.headers.items() if header[0] != "Date"])
         body = Stream(chunks)

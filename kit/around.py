@@ -41,22 +41,30 @@ class Layers:
         return bool(self._layers)
 
     async def answer(
-        self, environ: Environ, inner: Inner, failed: Failed, *, on_loop: bool, depth: int = 0
+        self, environ: Environ, inner: Inner, failed: Failed, *, on_loop: bool
     ) -> Answer:
         """Return the answer of `inner` to a request, with all that the layers make of it.
 
         `failed` answers for an exception. Plain layers are called in a worker thread if this is
         awaited `on_loop`, and in place if it is driven.
         """
+        line, headers, body = await self._answer(environ, inner, failed, on_loop, 0)
+        if environ["REQUEST_METHOD"] == "HEAD":
+            if isinstance(body, Stream):
+                await body.end(GeneratorExit("HEAD has no body"))
+            body = []
+        return line, headers, body
+
+    async def _answer(
+        self, environ: Environ, inner: Inner, failed: Failed, on_loop: bool, depth: int
+    ) -> Answer:
         if depth == len(self._layers):
             return await _settled(inner, failed, on_loop)
         function, awaits = self._layers[depth]
         passed: list[Stream] = []
 
         async def proceed() -> Response:
-            line, headers, body = await self.answer(
-                environ, inner, failed, on_loop=on_loop, depth=depth + 1
-            )
+            line, headers, body = await self._answer(environ, inner, failed, on_loop, depth + 1)
             if isinstance(body, Stream):
                 passed.append(body)
             return _Passed(line, headers, body)

@@ -91,6 +91,12 @@ def test_a_body_is_there_for_the_handler(ask, put):
     assert ask(app, "/size", "POST", data=b"x" * 100_000).text == "100000"
 
 
+@pytest.mark.parametrize("change", [lambda r: r.set_data("new") or r, lambda r: iter(["new"])])
+def test_head_has_no_body_whoever_answers(ask, put, change):
+    put(app := routes(App()), change)
+    assert (ask(app).text, ask(app, method="HEAD").text) == ("new", "")
+
+
 @pytest.mark.parametrize("first", ["form", "body", "files"])
 def test_it_may_read_what_the_handler_reads(ask, first):
     app = App()

@@ -33,6 +33,7 @@ from kit import (
     redirect,
 )
 from kit.answers import Answers
+from kit.testing import client
 
 
 def answered(result):
@@ -358,6 +359,32 @@ def test_the_headers_of_a_response_win_over_the_defaults(app):
     assert answer.headers.getlist("X-Frame-Options") == ["SAMEORIGIN"]
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert answer.headers["X-Own"] == "a"
+
+
+@pytest.mark.parametrize("gateway", ["wsgi", "asgi"])
+def test_an_open_file_is_sent_in_large_pieces_and_closed(app, tmp_path, gateway):
+    (tmp_path / "big").write_bytes(b"\n" * 150_000)
+    opened = []
+
+    @app.get("/")
+    def send():
+        opened.append((tmp_path / "big").open("rb"))
+        return opened[-1], {"Content-Type": "image/png"}
+
+    @app.get("/response")
+    def respond():
+        return Response(send()[0])
+
+    assert len(list(client(app, gateway=gateway).get("/response").iter_encoded())) <= 4
+    assert opened.pop().closed
+    answer = client(app, gateway=gateway).get("/", buffered=False)
+    pieces = [piece for piece in answer.iter_encoded() if piece]
+    answer.close()
+    assert (b"".join(pieces), len(pieces)) == (b"\n" * 150_000, 3)
+    assert opened[0].closed
+    client(app, gateway=gateway).head("/")
+    assert opened[1].closed
+    app.stop()
 
 
 def test_a_streaming_response_is_closed(app):
