@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from asyncio import CancelledError
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
 from dataclasses import is_dataclass
 from functools import lru_cache
@@ -117,17 +118,34 @@ class Stream:
         """Close the chunks, and then what waits for the end."""
         try:
             if close := getattr(self._chunks, "aclose" if self._is_async else "close", None):
-                aside = None if self._is_async else self.aside
-                await (aside(close) if aside else _called(close))
+                beside = self.aside and not self._is_async
+                await (self._surely(close) if beside else _called(close))
         finally:
             while self._then:
                 finish = self._then.pop()
                 if iscoroutinefunction(finish):
                     await finish(error)
                 elif self.aside:
-                    await self.aside(finish, error)
+                    await self._surely(finish, error)
                 else:
                     finish(error)
+
+    async def _surely(self, function: Callable[..., Any], *args: Any) -> None:
+        """Call plain code in a thread, even if this is cancelled before it has begun."""
+        begun: list[bool] = []
+        cancelled: CancelledError | None = None
+
+        def call() -> None:
+            begun.append(True)
+            function(*args)
+
+        while not begun and self.aside:
+            try:
+                await self.aside(call)
+            except CancelledError as error:
+                cancelled = error
+        if cancelled is not None:
+            raise cancelled
 
     def __iter__(self) -> Iterator[bytes]:
         return self

@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property, partial, update_wrapper
 from typing import Any, Literal, TypeVar, overload
 
 from kit.errors import ConfigError, Problem, listing, nearest
@@ -76,6 +76,31 @@ def provider(
     return mark if function is None else mark(function)
 
 
+def naming(*names: str, of: Callable[..., Any] | None = None, skip: int = 0) -> Callable[[F], F]:
+    """Let a function of ``**values`` name these providers, and all that the function `of` names.
+
+    For what a framework puts in place of a handler `of`: the kernel gives it the same by name, and
+    takes it for that one in what it says. The first `skip` parameters of the handler are left out,
+    since the framework supplies them.
+    """
+    kind = inspect.Parameter.KEYWORD_ONLY
+
+    def name(function: F) -> F:
+        shown = {one: inspect.Parameter(one, kind) for one in names}
+        if of is not None:
+            update_wrapper(function, of)
+            for one in list(inspect.signature(of).parameters.values())[skip:]:
+                if one.kind is one.VAR_KEYWORD:
+                    shown.setdefault(one.name, one)
+                elif one.kind is not one.VAR_POSITIONAL:
+                    shown.setdefault(one.name, one.replace(kind=kind))
+        signature = inspect.Signature(list(shown.values()))
+        function.__signature__ = signature  # type: ignore[attr-defined]  # as `inspect` reads it
+        return function
+
+    return name
+
+
 def place(function: Any) -> str:
     """Return ``file.py:12`` for a function or class, or its name where there is no file."""
     code = getattr(inspect.unwrap(function), "__code__", None)
@@ -122,6 +147,9 @@ def by_position(function: Callable[..., Any], names: tuple[str, ...]) -> Callabl
         for name in simple[: len(names)]
         if known[name].kind is inspect.Parameter.POSITIONAL_ONLY
     ]
+
+    if not first:
+        return lambda *values: function(**dict(zip(names, values, strict=True)))
 
     def call(*values: Any) -> Any:
         given = dict(zip(names, values, strict=True))

@@ -14,6 +14,8 @@ from asyncio import AbstractEventLoop
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import Context, ContextVar, copy_context
+from functools import partial, wraps
+from inspect import isawaitable, iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
@@ -222,8 +224,6 @@ async def _call(
         try:
             await asyncio.shield(done)
         except asyncio.CancelledError as error:
-            if job.cancel():
-                raise
             cancelled = error
     if cancelled is not None:
         raise cancelled
@@ -284,6 +284,36 @@ async def in_thread(function: Callable[..., T], /, *args: Any) -> T:
     threads`` at work; whoever cancels this waits until the function has returned.
     """
     return await threads_here().call(function, *args)
+
+
+async def called(function: Callable[..., Any], /, *args: Any, **named: Any) -> Any:
+    """Call a plain function or a coroutine function, and return its result.
+
+    On an event loop a plain one is called in a worker thread. In plain code, to which `alike`
+    brings this, a coroutine is waited for.
+    """
+    if not on_loop():
+        result = function(*args, **named)
+        return wait(result) if result is not None and isawaitable(result) else result
+    if iscoroutinefunction(function):
+        return await function(*args, **named)
+    return await in_thread(partial(function, *args, **named))
+
+
+def alike(function: Callable[..., Any], steps: Callable[P, Coroutine[Any, Any, T]]) -> Any:
+    """Return `steps` for a coroutine function, and for a plain one the same as a plain function.
+
+    `steps` is a coroutine function that awaits nothing but `called`. So what a framework puts
+    around handlers of either kind is written once.
+    """
+    if iscoroutinefunction(function):
+        return steps
+
+    @wraps(steps)
+    def plain(*args: P.args, **named: P.kwargs) -> T:
+        return drive(steps(*args, **named))
+
+    return plain
 
 
 class PerLoop(Generic[T]):

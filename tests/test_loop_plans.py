@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from kit import App, ConfigError, provider
+from kit.answers import Stream
 from kit.testing import client
 
 
@@ -481,3 +482,30 @@ def test_a_large_body_of_a_plain_handler_is_there_whole(get):
 
     assert get(app, method="POST", data=big).json == {"right": True}
     assert get(app, "/stream", method="POST", data=big).json == {"right": True}
+
+
+def test_a_stream_is_closed_even_if_its_end_is_cancelled_before_a_thread_is_free():
+    closed, calls = [], []
+
+    def pieces():
+        try:
+            yield "a"
+        finally:
+            closed.append("pieces")
+
+    async def late(function, *args):
+        calls.append(function)
+        if len(calls) in (2, 4):
+            raise asyncio.CancelledError
+        return function(*args)
+
+    async def end():
+        stream = Stream(pieces())
+        stream.aside = late
+        stream.then(lambda error: closed.append("then"))
+        await stream.start()
+        with pytest.raises(asyncio.CancelledError):
+            await stream.end(None)
+
+    asyncio.run(end())
+    assert closed == ["pieces", "then"]

@@ -14,6 +14,7 @@ from werkzeug.test import Client
 
 from kit import App, Component, ConfigError, provider
 from kit.plugins import plugin_of
+from kit.providers import naming
 from kit.slots.routing import RoutingOptions
 
 
@@ -495,3 +496,47 @@ def test_a_start_that_fails_closes_the_components_and_begins_anew():
     assert len(closed) == 1
     app.start().stop()
     assert len(closed) == 2
+
+
+def test_what_a_framework_puts_in_place_of_a_handler_names_the_same():
+    app = App()
+
+    @app.provider
+    def clock():
+        return "ten"
+
+    def handler(own, id, clock, *rest, word="hello", **more):
+        return f"{own} {id} {clock} {word} {sorted(more)}"
+
+    @app.get("/<int:id>/<tail>")
+    @naming("environ", of=handler, skip=1)
+    def answer(environ, **values):
+        return handler(environ["REQUEST_METHOD"], **values)
+
+    assert answer.__name__ == "handler"
+    assert Client(app).get("/7/end").text == "GET 7 ten hello ['tail']"
+
+
+def test_a_mistake_in_a_handler_behind_another_function_is_shown_at_the_handler():
+    app = App()
+
+    def handler(clokc):
+        return ""
+
+    def answer(**values):
+        return handler(**values)
+
+    app.get("/")(naming("request", of=handler)(answer))
+    assert problems(app)[0].startswith(f"{line(handler)}: nothing provides 'clokc'.")
+
+
+def test_a_provider_may_name_what_is_known_at_start_only():
+    app = App()
+
+    @app.provider
+    @naming("request", "limits")
+    def both(**values):
+        return sorted(values)
+
+    app.get("/")(lambda both: both)
+    assert Client(app).get("/").json == ["limits", "request"]

@@ -12,6 +12,8 @@ from kit import waiting
 from kit.waiting import (
     PerLoop,
     Threads,
+    alike,
+    called,
     drive,
     end_threads,
     in_place,
@@ -348,3 +350,41 @@ def test_a_task_that_outlives_its_request_has_no_part_in_its_place():
         assert found != await busy
 
     run(main)
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_steps_around_functions_of_either_kind_are_written_once(is_async, background_loop):
+    places = []
+
+    def plain(number, *, more):
+        places.append(threading.current_thread())
+        return number + more
+
+    async def waiting_one(number, *, more):
+        await asyncio.sleep(0)
+        return plain(number, more=more)
+
+    async def steps(number):
+        """Add twice."""
+        return await called(plain, await called(waiting_one, number, more=1), more=1)
+
+    made = alike(waiting_one if is_async else plain, steps)
+    assert made.__doc__ == "Add twice."
+    if is_async:
+        assert run(lambda: made(1)) == 3
+    else:
+        with background_loop:
+            assert made(1) == 3
+    own = places[1] is threading.current_thread()
+    assert own is not is_async, "plain code does not stop an event loop"
+
+
+def test_what_steps_raise_is_raised(background_loop):
+    async def steps():
+        try:
+            await called(int, "x")
+        except ValueError:
+            raise LookupError("x") from None
+
+    with pytest.raises(LookupError):
+        alike(int, steps)()

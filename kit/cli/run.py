@@ -8,8 +8,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -20,6 +19,7 @@ from kit.cli.options import project_options
 from kit.cli.project import Project
 from kit.cli.reloading import SOCKET, supervise
 from kit.cli.secret_files import make_secret_file
+from kit.config import Config, load
 from kit.errors import ConfigError, Problem
 from kit.gateways import WSGI
 from kit.routes import SOCKET as WEBSOCKET
@@ -49,33 +49,83 @@ def command(project: Project, host: str, port: int, reload: bool, debug: bool) -
     Example:
         kit run --port 9000 --reload
     """
+    _check_debugger(host, debug)
+    _end_on_signal()
+    if reload:
+        _supervised(host, port, project.path.parent)
+        _reload_templates(project.config)
+    _make_secret_file(project.config)
+    project.app.debug = debug or project.app.debug
+    _serve(project.started(), host, port, debug)
+
+
+def prepare(path: str | os.PathLike[str]) -> None:
+    """Make the secret key for development that a config file names, if there is none yet.
+
+    For scripts that end in `serve`, before the application is made.
+    """
+    _make_secret_file(load(path))
+
+
+def _make_secret_file(config: Config) -> None:
+    if made := make_secret_file(config):
+        click.echo(f"Made {made.name}, a secret key for development (mode 0600).")
+
+
+def serve(
+    app: App,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    *,
+    reload: bool = False,
+    debug: bool = False,
+) -> None:
+    """Serve an application for development, until it is told to stop, as ``kit run`` does.
+
+    For scripts that end in this, so that ``python shop.py`` serves. Raises ConfigError for an
+    address that cannot be had, and for a debugger that others than this machine could reach.
+    """
+    _check_debugger(host, debug)
+    _end_on_signal()
+    if reload:
+        _reload_templates(app.config)
+        _supervised(host, port, app.config.folder)
+    app.debug = debug or app.debug
+    _serve(app.start(), host, port, debug)
+
+
+def _check_debugger(host: str, debug: bool) -> None:
     if debug and not _is_loopback(host):
         what = f"the debugger runs any code for anybody who reaches {host}."
         raise ConfigError([Problem("--debug", what, "Use it on 127.0.0.1, ::1 or localhost.")])
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    if reload and SOCKET not in os.environ:
+
+
+def _supervised(host: str, port: int, folder: Path) -> None:
+    """Go on in a process below, and do not return in this one."""
+    if SOCKET not in os.environ:
         with _listen(host, port) as listener:
-            sys.exit(supervise(listener, project.path.parent))
-    if reload and project.config.get("templating", "use"):
+            sys.exit(supervise(listener, folder))
+
+
+def _reload_templates(config: Config) -> None:
+    if config.get("templating", "use"):
         os.environ.setdefault("KIT_TEMPLATING__RELOAD", "true")
-    with _started(project, debug) as app, _listen(host, port) as listener:
-        _serve(project, app, host, listener, debug)
 
 
-@contextmanager
-def _started(project: Project, debug: bool) -> Iterator[App]:
-    """Start the application, and stop it at the end."""
-    if made := make_secret_file(project.config):
-        click.echo(f"Made {made.name}, a secret key for development (mode 0600).")
-    project.app.debug = debug or project.app.debug
-    app = project.started()
+def _end_on_signal() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+
+
+def _serve(app: App, host: str, port: int, debug: bool) -> None:
+    """Serve an application that is started, and stop it at the end."""
     try:
-        yield app
+        with _listen(host, port) as listener:
+            _serve_on(listener, app, host, debug)
     finally:
         app.stop()
 
 
-def _serve(project: Project, app: App, host: str, listener: socket.socket, debug: bool) -> None:
+def _serve_on(listener: socket.socket, app: App, host: str, debug: bool) -> None:
     from werkzeug.serving import make_server
 
     wsgi, pin = _debugged(app) if debug else (app, "")
@@ -83,7 +133,7 @@ def _serve(project: Project, app: App, host: str, listener: socket.socket, debug
     handler = _handler()
     server = make_server(host, 0, wsgi, threaded=True, request_handler=handler, fd=number)
     name = f"[{host}]" if ":" in host else host
-    click.echo(f"{project.config.folder.name} on http://{name}:{server.port} (Ctrl-C stops it)")
+    click.echo(f"{app.config.folder.name} on http://{name}:{server.port} (Ctrl-C stops it)")
     click.echo(_stack(app))
     if sockets := sum(WEBSOCKET in route.methods for route in app.routes):
         click.echo(f"  WebSockets are not served here: {sockets} of them need kit serve")
