@@ -79,8 +79,9 @@ def _distribution(entry: metadata.EntryPoint) -> str:
 class Plugins:
     """The plug-ins of one application, on top of pluggy.
 
-    `named` are (name, plug-in) pairs. They are called in the order of their names, except where
-    a plug-in has an attribute ``kit_before`` or ``kit_after``: a tuple of names of plug-ins.
+    `named` are (name, plug-in) pairs. The kernel's are called first, so that at the start tables
+    are there, and the others in the order of their names, except where a plug-in has an attribute
+    ``kit_before`` or ``kit_after``: a tuple of names of plug-ins.
     """
 
     def __init__(self, named: Iterable[tuple[str, Any]]) -> None:
@@ -135,7 +136,7 @@ def _wrong_hook(name: str, function: Any, specs: dict[str, list[str]]) -> Iterat
 
 
 def _ordered(plugins: dict[str, Any]) -> Sequence[str]:
-    """Sort names so that every ``kit_before`` and ``kit_after`` holds, alphabetically otherwise."""
+    """Sort names so that every ``kit_before`` and ``kit_after`` holds, else the kernel's first."""
     after: dict[str, set[str]] = {name: set() for name in plugins}
     for name, plugin in plugins.items():
         after[name].update(other for other in getattr(plugin, "kit_after", ()) if other in plugins)
@@ -144,7 +145,7 @@ def _ordered(plugins: dict[str, Any]) -> Sequence[str]:
                 after[other].add(name)
     order: list[str] = []
     while after:
-        free = sorted(name for name, others in after.items() if not others - set(order))
+        free = [name for name, others in after.items() if not others - set(order)]
         if not free:
             raise ConfigError(
                 [
@@ -155,8 +156,9 @@ def _ordered(plugins: dict[str, Any]) -> Sequence[str]:
                     )
                 ]
             )
-        order.append(free[0])
-        del after[free[0]]
+        first = min(free, key=lambda name: (not name.startswith("kit."), name))
+        order.append(first)
+        del after[first]
     return order
 
 

@@ -6,6 +6,7 @@ import inspect
 import re
 import sys
 import typing
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -128,6 +129,26 @@ def test_an_exception_in_a_start_hook_stops_the_start():
     app = App(plugins={"p": plugin_of(kit_start=fail)})
     with pytest.raises(RuntimeError, match="no"):
         app.start()
+
+
+def test_plug_ins_of_an_application_come_after_the_kernels_and_find_the_tables_there(tmp_path):
+    @dataclass
+    class Note:
+        text: str
+        id: int | None = None
+
+    def fill(app):
+        app.call(lambda store: store.add(Note("first")))
+
+    url = f"sqlite:///{tmp_path}/test.db"
+    app = App(
+        {"persistence": {"use": "sqlalchemy", "url": url}},
+        plugins={"a": plugin_of(kit_start=fill)},
+    )
+    app.records(Note)
+    app.start()
+    assert app.call(lambda store: store.count(Note)) == 1
+    app.stop()
 
 
 def test_a_start_hook_may_use_the_application():
