@@ -33,12 +33,14 @@ from kit.requests import Request
 from kit.responses import Response, abort, redirect, safe_next
 from kit.routes import Routes
 from kit.slots.formats import Data
+from kit.slots.persistence.portable import Chosen
 from kit.slots.persistence.records import Digits, Index, References, Unique
 from kit.slots.validation import (
     Body,
     Form,
     MaxSize,
     MediaTypes,
+    Patch,
     Private,
     Query,
     Upload,
@@ -51,6 +53,7 @@ __version__ = "0.1.0"
 __all__ = [
     "App",
     "Body",
+    "Chosen",
     "Component",
     "ConfigError",
     "Conflict",
@@ -68,6 +71,7 @@ __all__ = [
     "MediaTypes",
     "Meta",
     "Native",
+    "Patch",
     "Private",
     "Problem",
     "Query",

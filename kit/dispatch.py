@@ -30,7 +30,7 @@ _METHOD = re.compile(r"[A-Z][A-Z-]*")
 _ANY = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"]
 _REFUSED = ("TRACE", "CONNECT")
 SAFE = {"GET", "HEAD", "OPTIONS"}  # RFC 9110, section 9.2.1
-_SURE = [one.parse for one in CONVERTERS.values()]  # their expressions match nothing else
+_SURE = list(CONVERTERS.values())  # their expressions match nothing that their parsers refuse
 
 
 @dataclass(eq=False)
@@ -306,12 +306,13 @@ def _parsers(pattern: Pattern | Native) -> dict[str, Callable[[str], Any]]:
     """Return what parses the parameters that do not stay text, by name."""
     if isinstance(pattern, Native):
         return {}
-    return {one.name: _found(p) for one in pattern.parameters if (p := one.converter.parse)}
+    converters = {one.name: one.converter for one in pattern.parameters}
+    return {name: _found(one, one.parse) for name, one in converters.items() if one.parse}
 
 
-def _found(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+def _found(converter: Converter, parse: Callable[[str], Any]) -> Callable[[str], Any]:
     """Return a converter's parser, whose ValueError is a 404."""
-    if parse in _SURE:
+    if converter in _SURE:
         return parse
 
     def parse_or_not_found(text: str) -> Any:

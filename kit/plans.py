@@ -197,21 +197,27 @@ def compile_plan(
         return Plan(run_quick, answer, "loop", quick=quick, convert=convert)
     if plan_place == "loop" and not (inline or is_async(handler)):
         call, waits = partial(in_thread, call), True
+    steps = [making.step(one, plan_place) for one in opened]
+    parsers = tuple(parse.items())
+    most: int = getattr(fixed.get("limits"), "body", 0)
+    reads = any("request" in one.needs and not (one.inline or one.is_async) for one in opened)
+    made = partial(Plan, place=plan_place, one_thread=bool(keeping), body=most, reads=reads)
+    ending = any(step.first or step.name == "response_headers" for step in steps)
+    if plan_place != "loop" and not ending:
+        answer = _straight(call, _getter(meant), constants, steps, convert, parsers)
+        return made(Plan.of(answer, plan_place).run, answer)
     run = _with_providers(
         call,
         _getter(meant),
         constants,
-        [making.step(one, plan_place) for one in opened],
+        steps,
         convert,
-        tuple(parse.items()),
+        parsers,
         waits=waits,
         on_loop=plan_place == "loop",
         is_socket=is_socket,
     )
-    most: int = getattr(fixed.get("limits"), "body", 0)
-    reads = any("request" in one.needs and not (one.inline or one.is_async) for one in opened)
-    answer = _answering(run, plan_place)
-    return Plan(run, answer, plan_place, bool(keeping), most, reads=reads)
+    return made(run, _answering(run, plan_place))
 
 
 class _Making:
@@ -483,6 +489,28 @@ def _quick(
         return call(*arguments({**values, **{name: one(values[name]) for name, one in parsers}}))
 
     return quick
+
+
+def _straight(
+    call: Callable[..., Any],
+    arguments: _Arguments,
+    constants: dict[str, Any],
+    steps: list[_Step],
+    convert: Convert,
+    parsers: tuple[tuple[str, Callable[[Any], Any]], ...],
+) -> Answering:
+    """Make the plan of plain parts all through, with nothing to be done at the end."""
+    making = [(step.name, step.make, step.needs) for step in steps]
+
+    def answer(environ: Environ, values: Mapping[str, Any]) -> Answer:
+        if parsers:
+            values = {**values, **{name: parse(values[name]) for name, parse in parsers}}
+        scope = {**constants, **values, "environ": environ, VALUES: values}
+        for name, make, needs in making:
+            scope[name] = make(*needs(scope))
+        return convert(environ, call(*arguments(scope)))
+
+    return answer
 
 
 def _with_providers(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncIterator
 from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
@@ -111,23 +110,12 @@ class Request(WerkzeugRequest):
         kind = self.environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
         _ = self.form if kind in FORM_TYPES else self.body
 
-    async def pieces(self) -> AsyncIterator[bytes]:
+    def pieces(self) -> Pieces:
         """Read the body as it comes in, to be read once: it is not kept in memory.
 
-        Raises 413 beyond the limit, and 400 where the client broke off.
+        ``async for piece in request.pieces()`` takes what has come; `Pieces.read` takes so much.
         """
-        body = _Body(self.environ, self.limits)
-        source = self.environ.get("wsgi.input")
-        self.environ[LOADED] = True
-        while True:
-            if isinstance(source, Client):
-                await source.fill()
-                piece = body.next(_CHUNK)
-            else:
-                piece = await in_thread(body.next, _CHUNK)
-            if not piece:
-                return
-            yield piece
+        return Pieces(self.environ, self.limits)
 
     def _load_form_data(self) -> None:
         if "form" in self.__dict__:
@@ -218,6 +206,52 @@ class _Body:
         too_much(f"The body is larger than {self._limit}")
 
 
+class Pieces:
+    """A body as it comes in, for coroutines.
+
+    Reading raises 413 beyond the limit, and 400 where the client broke off.
+    """
+
+    def __init__(self, environ: dict[str, Any], limits: Limits) -> None:
+        self._environ = environ
+        self._limits = limits
+        self._rest = bytearray()
+
+    @cached_property
+    def _body(self) -> _Body:
+        self._environ[LOADED] = True
+        return _Body(self._environ, self._limits)
+
+    def __aiter__(self) -> Pieces:
+        return self
+
+    async def __anext__(self) -> bytes:
+        piece = self._taken(len(self._rest)) or await self._next()
+        if not piece:
+            raise StopAsyncIteration
+        return piece
+
+    async def read(self, size: int = -1) -> bytes:
+        """Return the next `size` bytes, fewer only at the end; all that is left if negative."""
+        while size < 0 or len(self._rest) < size:
+            if not (piece := await self._next()):
+                break
+            self._rest += piece
+        return self._taken(len(self._rest) if size < 0 else size)
+
+    def _taken(self, size: int) -> bytes:
+        data = bytes(self._rest[:size])
+        del self._rest[:size]
+        return data
+
+    async def _next(self) -> bytes:
+        body, source = self._body, self._environ.get("wsgi.input")
+        if not isinstance(source, Client):
+            return await in_thread(body.next, _CHUNK)
+        await source.fill()
+        return body.next(_CHUNK)
+
+
 class _Stream(io.RawIOBase):
     """A body as a file."""
 
@@ -262,6 +296,8 @@ def parse_pairs(text: bytes, most: int, limits: Limits, what: str = "form") -> M
 
     Raises 413 beyond the limits, of which `most` is that of pairs, and 400 for anything but UTF-8.
     """
+    if not text:
+        return MultiDict()
     if text.count(b"&") >= most:
         too_much(f"The {what} has more than {most} fields")
     short = min(LONGEST_NAME, limits.field)
@@ -280,9 +316,18 @@ def parse_pairs(text: bytes, most: int, limits: Limits, what: str = "form") -> M
                 found[name] = [value]
     except UnicodeDecodeError as error:
         raise BadRequest(f"The {what} is not valid UTF-8.") from error
-    pairs: MultiDict[str, str] = MultiDict()
+    pairs = _Pairs()
     dict.update(pairs, found)  # it keeps lists
     return pairs
+
+
+class _Pairs(MultiDict[str, str]):
+    """Fields, of which one that is missing costs no exception."""
+
+    def get(  # type: ignore[override]  # what it may be called with is one, not six overloads
+        self, key: str, default: Any = None, type: Any = None
+    ) -> Any:
+        return super().get(key, default, type) if key in self else default
 
 
 def _unescaped(text: str) -> str:

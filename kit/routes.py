@@ -161,16 +161,23 @@ class Routes:
         *,
         types: Mapping[str, str] | None = None,
         immutable: str = HASHED,
+        fallback: str = "",
         **options: Unpack[RouteOptions],
     ) -> None:
         """Serve the files of a folder below `prefix`, as `kit.files.static` does.
 
+        The file `fallback` answers for all URLs there that name no file, and have no other route.
         The route is called ``static`` unless it is given a name:
         ``url_for("static", path="style.css")``. Raises ValueError where there is no such folder.
         """
         options.setdefault("name", "static")
         guarded = bool(self.guards or _guards(options.get("requires", ())))
-        handler = static(folder, types=types, immutable=immutable, private=guarded)
+        handler = static(
+            folder, types=types, immutable=immutable, private=guarded, fallback=fallback
+        )
+        if fallback:
+            front: RouteOptions = {**options, "name": f"{options['name']}, fallback"}
+            self.get(f"{prefix}/", **front)(lambda request: handler(request, ""))
         self.get(f"{prefix}/<path:path>", **options)(handler)
         self.get(f"{prefix}/<path:path>/", **options)(handler)  # which is no file, and no redirect
 

@@ -518,6 +518,15 @@ def test_the_parts_of_a_file_make_the_whole(client):
 # Variants
 
 
+def test_a_small_file_is_read_at_once_and_a_large_one_is_a_stream(folder):
+    for size, is_streamed in ((65536, False), (65537, True)):
+        content = os.urandom(size)
+        (folder / "some.bin").write_bytes(content)
+        with send_file(folder / "some.bin", request=ask()) as answer:
+            assert (answer.is_streamed, answer.content_length) == (is_streamed, size)
+            assert b"".join(answer.response) == content
+
+
 @pytest.fixture
 def variants(folder):
     """Variants of a style sheet, as bytes that say what they are."""
@@ -848,3 +857,49 @@ def test_files_behind_a_guard_are_private(folder):
     ]
     for_ever = "max-age=31536000, immutable"
     assert cached == [f"public, {for_ever}", f"private, {for_ever}", f"private, {for_ever}"]
+
+
+# A fallback
+
+
+@pytest.fixture
+def pages(tmp_path):
+    """A client for a folder with a page that answers for all that is not there."""
+    (tmp_path / "inner").mkdir()
+    for name in ("index.html", "app.js", ".hidden", "inner/page.txt"):
+        (tmp_path / name).write_text(name)
+    app = App()
+    app.static("", tmp_path, fallback="index.html")
+    app.get("/hello")(lambda: "hello")
+    app.static("/below", tmp_path, fallback="index.html", name="below")
+    return Client(app)
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        *(("/app.js", "app.js"), ("/inner/page.txt", "inner/page.txt"), ("/hello", "hello")),
+        *((path, "index.html") for path in ("/", "/index.html", "/nothing", "/a/b/c/", "/inner")),
+        *((path, "index.html") for path in ("/app.js/", "/.hidden", "/below/", "/below/x")),
+    ],
+)
+def test_a_fallback_answers_for_all_that_is_no_file(pages, path, found):
+    assert pages.get(path).text == found
+
+
+@pytest.mark.parametrize("path", ["/..%5capp.js", "/%2e%2e/x", "/..%2fx", "/a%00"])
+def test_a_fallback_does_not_answer_for_tricks(pages, path):
+    assert pages.get(path).status_code in (400, 404)
+
+
+def test_a_fallback_is_for_get_alone_and_knows_its_version(pages):
+    page = pages.get("/nothing")
+    assert page.content_type == "text/html; charset=utf-8"
+    known = pages.get("/something", headers={"If-None-Match": page.headers["ETag"]})
+    assert known.status_code == 304
+    assert pages.post("/nothing").status_code == 405
+
+
+def test_a_fallback_has_to_be_there(tmp_path):
+    with pytest.raises(ValueError, match="is no file in"):
+        App().static("", tmp_path, fallback="index.html")

@@ -27,7 +27,7 @@ from kit.openapi.returns import results
 from kit.patterns import Converter
 from kit.slots.identity import Users, logged_in, may, role
 from kit.slots.rates import rate
-from kit.slots.validation import Body, Form, HeaderValues, Path, Query, Upload
+from kit.slots.validation import Body, Form, HeaderValues, Patch, Path, Query, Upload
 from kit.testing import client
 
 FORMATS = ["html", "json", "csv", "xml", "yaml", "msgpack", "jsonl", "text"]
@@ -160,6 +160,13 @@ def make(folder: Any) -> App:
         contact = store.get(Contact, id)
         assert headers.value
         form.update(contact)
+        store.save(contact)
+        return contact
+
+    @contacts.patch("/<int:id>")
+    def amend(id, store, patch: Patch[Contact]) -> Contact:
+        contact = store.get(Contact, id)
+        patch.update(contact)
         store.save(contact)
         return contact
 
@@ -380,6 +387,17 @@ def test_what_is_read_is_not_what_is_shown(document):
     assert schemas["OrderInput"]["properties"]["items"]["xml"] == {"wrapped": True}
 
 
+def test_a_patch_requires_nothing_and_has_no_defaults(document):
+    body = document["paths"]["/contacts/{id}"]["patch"]["requestBody"]
+    assert body["required"]
+    reference = body["content"]["application/json"]["schema"]["$ref"]
+    patch = document["components"]["schemas"][reference.rpartition("/")[2]]
+    whole = document["components"]["schemas"]["ContactInput"]
+    assert patch["properties"].keys() == whole["properties"].keys()
+    assert "required" not in patch
+    assert all("default" not in one for one in patch["properties"].values())
+
+
 def test_answers_have_the_formats_that_can_show_them(document):
     page = document["paths"]["/contacts"]["get"]["responses"]["200"]["content"]
     assert len(page) == len(FORMATS)
@@ -402,6 +420,7 @@ def test_answers_have_the_formats_that_can_show_them(document):
         ("get", "/contacts", "200 304 404 406 413 422 500 503"),
         ("post", "/contacts", "201 400 403 404 406 409 413 415 422 500 503"),
         ("get", "/contacts/{id}", "200 304 404 406 500 503"),
+        ("patch", "/contacts/{id}", "200 400 403 404 406 409 413 415 422 500 503"),
         ("delete", "/contacts/{id}", "204 401 403 404 409 422 429 500 503"),
         ("get", "/rows", "200 304 406 500"),
         ("post", "/orders", "200 400 403 406 413 415 422 429 500 503"),
@@ -593,6 +612,32 @@ def test_who_answers_for_a_class_of_errors_may_answer_anything(kind, statuses):
     responses = openapi.document(app, title="x", version="1")["components"]["responses"]
     described = {name for name, one in responses.items() if "content" in one}
     assert described & {"NotFound", "InternalServerError"} == statuses
+
+
+@dataclass
+class Refusal:
+    errors: dict[str, list[str]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "types"),
+    [
+        (Exception, {"application/json"}),
+        (RecordNotFound, {"application/problem+json", "text/html", "application/json"}),
+    ],
+)
+def test_an_error_has_the_schema_that_its_handler_says(kind, types):
+    def refuse() -> Refusal:
+        return Refusal({})
+
+    app = App()
+    app.get("/<int:n>")(lambda n: "x")
+    app.error(kind)(refuse)
+    components = openapi.document(app, title="x", version="1")["components"]
+    content = components["responses"]["NotFound"]["content"]
+    assert content.keys() == types
+    assert content["application/json"]["schema"] == {"$ref": "#/components/schemas/Refusal"}
+    assert components["schemas"]["Refusal"]["required"] == ["errors"]
 
 
 # How it is served

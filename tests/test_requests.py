@@ -267,6 +267,15 @@ def test_a_form_is_read_in_order_and_decoded():
     }
 
 
+def test_a_field_may_be_missing_or_of_another_type():
+    args = ask(query="a=1&b=x&a=2").args
+    assert (args.get("a"), args.get("a", type=int), args.get("a", 7, int)) == ("1", 1, 1)
+    assert (args.get("b", type=int), args.get("b", 7, int)) == (None, 7)
+    assert (args.get("c"), args.get("c", "x"), args.get("c", 7, type=int)) == (None, "x", 7)
+    with pytest.raises(BadRequest):
+        _ = args["c"]
+
+
 def test_empty_pairs_are_dropped():
     assert list(ask(b"&a=1&&b=2&", FORM).form.items()) == [("a", "1"), ("b", "2")]
     assert list(ask(query="&a=1&&b=2&").args.items()) == [("a", "1"), ("b", "2")]

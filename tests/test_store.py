@@ -19,7 +19,7 @@ from kit_sqlalchemy.persistence import SQLAlchemyOptions, SQLAlchemyPersistence
 from kit.errors import InvalidValue, KitError, RecordNotFound
 from kit.options import DatabaseURL
 from kit.slots.persistence import PersistenceOptions, unit_of_work
-from kit.slots.persistence.portable import Statements, Store
+from kit.slots.persistence.portable import Chosen, Statements, Store
 from kit.slots.persistence.records import Digits, tables
 from kit.slots.persistence.statements import FieldError
 
@@ -208,6 +208,27 @@ def test_an_id_that_no_record_can_have_is_not_found(store, identity):
         store.get(Thing, identity)
     with pytest.raises(RecordNotFound):
         store.delete(Thing, identity)
+
+
+@pytest.mark.parametrize(
+    ("lookups", "error", "message"),
+    [
+        ({"id__in": Chosen(Thing, "name")}, FieldError, "id is int, and Thing.name is str"),
+        ({"id__in": Chosen(Thing, "nmae")}, FieldError, "has no field 'nmae'. Did you mean 'name'"),
+        ({"id__in": Chosen(Thing, "id", number__gtt=1)}, FieldError, "no lookup 'gtt'"),
+        ({"id__in": Chosen(Stranger, "id")}, KitError, "Stranger is not among the records"),
+        ({"id": Chosen(Thing, "id")}, FieldError, "Chosen is for the lookup 'in'"),
+        ({"id__in": Chosen(Thing, "id", number="1")}, InvalidValue, "number: a str where an int"),
+    ],
+)
+def test_what_other_records_choose_is_checked(store, lookups, error, message):
+    with pytest.raises(error, match=message):
+        store.find(Thing, **lookups)
+
+
+def test_counts_by_an_unknown_field_names_the_nearest(store):
+    with pytest.raises(FieldError, match="Did you mean 'number'"):
+        store.counts(Thing, "nunber")
 
 
 @pytest.mark.parametrize("identity", ["1", None, 1.5])

@@ -13,6 +13,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
+import pydantic
 import pytest
 from kit_msgspec.validation import MsgspecValidation
 from werkzeug.datastructures import FileStorage
@@ -26,6 +27,7 @@ from kit.slots.validation import (
     Form,
     MaxSize,
     MediaTypes,
+    Patch,
     Private,
     Upload,
     ValidationOptions,
@@ -605,6 +607,60 @@ def test_an_update_leaves_alone_what_is_no_input():
     record = Record("old", "a.png", 3)
     given.update(record)
     assert record == Record("new", "a.png", 3)
+
+
+def test_a_patch_changes_what_was_sent_and_nothing_else():
+    @dataclass
+    class Note:
+        title: Annotated[str, Meta(min_length=1)]
+        done: bool = False
+        place: int | None = 1
+        id: int | None = None
+
+    schema = SCHEMA(Note).partial()
+
+    def patch(data: Any) -> Patch[Any]:
+        return Patch(schema, data, schema.check(data, text=False))
+
+    note = Note("old", True, 5, 7)
+    patch({"place": None, "done": None, "id": 9, "other": 1}).update(note)
+    assert note == Note("old", True, None, 7)
+    patch({"title": "new", "done": False}).update(note)
+    assert note == Note("new", False, None, 7)
+    with pytest.raises(Invalid):
+        patch({"title": "", "done": True}).update(note)
+    assert note == Note("new", False, None, 7)
+    with pytest.raises(TypeError, match="no whole value"):
+        _ = patch({"title": "x"}).value
+
+
+def test_a_patch_of_text_leaves_alone_what_was_not_sent():
+    @dataclass
+    class Note:
+        title: str
+        done: bool
+        tags: list[str]
+
+    values = SCHEMA(Note).partial().check({"title": "x"}, text=True).values
+    assert values == {"title": "x"}
+
+
+class Model(pydantic.BaseModel):
+    name: str
+
+
+def test_a_patch_is_one_of_a_dataclass():
+    with pytest.raises(TypeError, match="is a list"):
+        SCHEMA(list[User]).partial()
+
+    app = App({"validation": {"use": "pydantic"}})
+
+    @app.patch("/")
+    def change(patch: Patch[Model]):
+        return None
+
+    with pytest.raises(ConfigError, match="is no dataclass, which alone"):
+        app.check()
 
 
 def test_a_form_shows_a_record_until_something_is_sent():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import re
 import secrets
 from collections.abc import Callable, Iterator
@@ -170,8 +171,10 @@ class IdentityContract(Contract):
         raise NotImplementedError(f"{type(self).__name__}.wrong has to return lists of headers")
 
     @pytest.fixture
-    def site(self, tmp_path: Path) -> Iterator[Site]:
-        """The application, started, with an empty database."""
+    def site(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+        """The application, started, with an empty database; the environment sets nothing in it."""
+        for setting in [name for name in os.environ if re.match("KIT_[A-Z]+__", name)]:
+            monkeypatch.delenv(setting)
         name, plugins = (
             ("tested", {"tested": _Tested(self.use)}) if callable(self.use) else ("", {})
         )

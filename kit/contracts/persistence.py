@@ -23,7 +23,7 @@ from kit.contracts import Contract, clause
 from kit.errors import Conflict, KitError, RecordNotFound, Unavailable
 from kit.slots.persistence import Persistence, unit_of_work
 from kit.slots.persistence.async_store import AsyncStore, runner
-from kit.slots.persistence.portable import Statements, Store
+from kit.slots.persistence.portable import Chosen, Statements, Store
 from kit.slots.persistence.records import Digits, Index, References, Unique, tables
 from kit.slots.persistence.units import UnitOfWork
 from kit.waiting import wait
@@ -33,6 +33,7 @@ Work = Callable[[], AbstractContextManager[Store]]
 
 
 NO_KEY = UUID(int=0)
+PEOPLE = ("Ann", "Bob", "Eve")
 
 
 class Colour(Enum):
@@ -755,3 +756,39 @@ class PersistenceContract(Contract):
             wait(use(AsyncStore(store, runner(component))))
         with work() as store:
             assert [found.name for found in store.find(Person)] == ["Ann", "Eve"]
+
+    @clause("P36")
+    def test_chosen_by_others(self, work: Work) -> None:
+        """``in`` finds what a field of other records has, which lookups choose, several deep."""
+        with work() as store:
+            ann, bob, eve = (store.add(Person(name, age)) for age, name in enumerate(PEOPLE))
+            for owner, sitter in ((ann, bob), (ann, None), (bob, eve)):
+                store.add(Pet(owner.id or 0, sitter.id if sitter else None))
+
+            def names(**lookups: Any) -> list[str]:
+                return [found.name for found in store.find(Person, **lookups)]
+
+            assert names(id__in=Chosen(Pet, "owner")) == ["Ann", "Bob"]
+            assert names(id__in=Chosen(Pet, "sitter")) == ["Bob", "Eve"]
+            mine = Chosen(Pet, "sitter", owner__in=[ann.id, eve.id])
+            assert names(id__in=mine) == names(age__gt=0, id__in=mine, name="Bob") == ["Bob"]
+            assert names(id__in=Chosen(Pet, "sitter", owner__in=[])) == []
+            old = Chosen(Person, "id", age__gte=1)
+            kept = Chosen(Pet, "owner", sitter__in=old, owner__ne=bob.id)
+            assert names(id__in=kept, order_by="-id", limit=5) == ["Ann"]
+            assert store.count(Person, id__in=kept) == 1
+
+    @clause("P37")
+    def test_counts(self, work: Work) -> None:
+        """Counts says how many records there are for each value, None and members of enums too."""
+        with work() as store:
+            ann, bob, _ = (store.add(Person(name)) for name in PEOPLE)
+            for sitter in (bob, None, bob):
+                store.add(Pet(ann.id or 0, sitter.id if sitter else None))
+            assert store.counts(Pet, "owner") == {ann.id: 3}
+            assert store.counts(Pet, "sitter") == {bob.id: 2, None: 1}
+            assert store.counts(Pet, "sitter", sitter__in=[bob.id, ann.id]) == {bob.id: 2}
+            assert store.counts(Pet, "owner", owner__in=[]) == {}
+            for colour in (Colour.RED, Colour.BLUE, Colour.RED):
+                store.add(Everything(colour=colour))
+            assert store.counts(Everything, "colour") == {Colour.RED: 2, Colour.BLUE: 1}

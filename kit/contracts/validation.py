@@ -35,6 +35,7 @@ from kit.slots.validation import (
     HeaderValues,
     MaxSize,
     MediaTypes,
+    Patch,
     Private,
     Query,
     Upload,
@@ -929,6 +930,19 @@ class ValidationContract(Contract):
         changed = "Contact(name='Hopper', age=86, notes='', owner=9, id=4)"
         assert browser.post("/edit", data=sent).text == changed
 
+    @clause("V45")
+    def test_patches(self, browser: Client) -> None:
+        """A patch has what was sent, however little that is, and keeps the limits of its fields."""
+        answer = browser.patch("/patch", json={"nothing": None, "street": {"number": 5}, "x": 1})
+        assert answer.text == "{'nothing': None, 'street': {'number': 5}}"
+        for nothing in ({}, {"default": None}):
+            assert browser.patch("/patch", json=nothing).text == "{}"
+        answer = browser.patch("/patch", json={"something": "5", "street": {"number": 0}})
+        assert answer.json is not None
+        found = [(error["field"], error["code"]) for error in answer.json["errors"]]
+        assert found == [("something", "not_integer"), ("street.number", "too_small")]
+        assert browser.patch("/patch", json=[]).status_code == 422
+
 
 def application(component: Validation, folder: Folder) -> App:
     """Return an application whose input `component` checks; it keeps files in `folder`."""
@@ -962,6 +976,10 @@ def application(component: Validation, folder: Folder) -> App:
     @app.post("/body")
     def body(body: Body[list[Street]]) -> str:
         return repr(body.value)
+
+    @app.patch("/patch")
+    def patch(patch: Patch[Optional]) -> str:
+        return str(patch.values)
 
     @app.get("/query")
     def query(query: Query[Street]) -> str:

@@ -68,6 +68,7 @@ def static(
     types: Mapping[str, str] | None = None,
     immutable: str = HASHED,
     private: bool = False,
+    fallback: str = "",
 ) -> Callable[[Request, str], Response]:
     """Return a handler that answers with the file of a folder that a path names, or with 404.
 
@@ -76,17 +77,28 @@ def static(
     ``app.css`` are sent in its place to clients that take them, if they are not older. `types`
     are media types by the end of the name, such as ``{".glb": "model/gltf-binary"}``, where the
     usual ones do not do. Files that not everybody may see are `private`: nothing on the way to a
-    browser keeps them. Raises ValueError where there is no such folder.
+    browser keeps them. The file `fallback` answers for all paths that name no file, as pages want
+    that find their own way in a browser. Raises ValueError where there is no such folder or file.
     """
     root = os.path.realpath(folder)
     if not os.path.isdir(root):
         raise ValueError(f"{os.fspath(folder)!r} is no folder ({root}): make it, or name another")
+    if fallback and not os.path.isfile(os.path.join(root, fallback)):
+        raise ValueError(f"fallback = {fallback!r} is no file in {root}")
     hashed = re.compile(immutable).search
     own = dict(types or {})
 
     def serve(request: Request, path: str) -> Response:
-        if request.environ.get("PATH_INFO", "").endswith("/"):
-            raise NotFound  # a file is no folder
+        try:
+            if request.environ.get("PATH_INFO", "").endswith("/"):
+                raise NotFound  # a file is no folder
+            return serve_one(request, path)
+        except NotFound:
+            if not fallback or "\\" in path:
+                raise
+            return serve_one(request, fallback)
+
+    def serve_one(request: Request, path: str) -> Response:
         found, variants = open_below(root, path, _CODINGS.values())
         name = path.rpartition("/")[2]
         kind = own.get(os.path.splitext(name)[1].lower()) or type_of(name)

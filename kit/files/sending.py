@@ -43,13 +43,12 @@ def respond(
         if method == "HEAD":
             return Response(headers=headers)
         found.file.seek(start)
+        part = _Part(found.file, end - start)
+        status = 206 if asked else 200
+        if end - start <= _CHUNK:  # a stream would cost more than the little that it carries
+            return Response(b"".join(part), status, headers=headers)
         to_close.pop_all()
-        return Response(
-            _Part(found.file, end - start),
-            206 if asked else 200,
-            headers=headers,
-            direct_passthrough=True,
-        )
+        return Response(part, status, headers=headers, direct_passthrough=True)
 
 
 def _version(found: Opened, coding: str) -> Version:

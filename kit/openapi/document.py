@@ -9,10 +9,11 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from kit.openapi.operations import Operation, operations
+from kit.openapi.returns import results
 from kit.openapi.schemas import JSON, Inputs, flat, for_xml, shown
 from kit.patterns import CONVERTERS, Parameter
 from kit.slots.formats import Negotiator
-from kit.slots.validation import Body, Form, HeaderValues, Path, Query
+from kit.slots.validation import Body, Form, HeaderValues, Patch, Path, Query
 from kit.slots.validation.widgets import has_files
 
 if TYPE_CHECKING:
@@ -110,9 +111,11 @@ class _Description:
         self._security = dict(_schemes(app))
         providers = app._wiring.providers.replaced({})  # a copy, to look things up in
         self._operations = list(operations(app, providers, info.below))
-        results = [result for one in self._operations for result in one.results]
-        schemas, self._definitions = shown([result.type for result in results])
-        self._shown = {id(result): one for result, one in zip(results, schemas, strict=True)}
+        self._errors = {cls: results(one) for cls, one in _error_handlers(app)}
+        answers = [result for one in self._operations for result in one.results]
+        answers += [result for found in self._errors.values() for result in found]
+        schemas, self._definitions = shown([result.type for result in answers])
+        self._shown = {id(result): one for result, one in zip(answers, schemas, strict=True)}
 
     def document(self) -> JSON:
         """Return the whole document."""
@@ -172,7 +175,7 @@ class _Description:
 
     def _body(self, operation: Operation) -> JSON:
         """Return the media types that a body may have, each with its schema."""
-        kind: Any = Form if operation.input(Form) is not None else Body
+        kind: Any = next(one for one in (Form, Body, Patch) if operation.input(one) is not None)
         schema = self._app.provided("checker").schema(operation.input(kind), kind)
         described = schema.json_schema()
         data = self._inputs.add(described)
@@ -185,7 +188,7 @@ class _Description:
         if kind is Form:
             for media_type in _form_types(any(map(has_files, schema.fields))):
                 content[media_type] = {"schema": _form(flat(schema))}
-        return {"required": bool(kind is Body or described.get("required")), "content": content}
+        return {"required": bool(kind is not Form or described.get("required")), "content": content}
 
     def _answers(self, operation: Operation) -> JSON:
         """Return what may come, by status: the handler's results, and errors."""
@@ -193,9 +196,7 @@ class _Description:
         for result in operation.results:
             status = "default" if result.status is None else str(result.status)
             answer = made.setdefault(status, {"description": _phrase(result), "content": {}})
-            for media_type, content in self._content(result).items():
-                known = answer["content"].setdefault(media_type, content)
-                answer["content"][media_type] = _either(known, content)
+            _add(answer["content"], self._content(result))
         for answer in made.values():
             if not answer["content"]:
                 del answer["content"]
@@ -229,14 +230,21 @@ class _Description:
         if name not in self._responses:
             description = _MEANINGS.get(status, HTTPStatus(status).phrase + ".")
             self._responses[name] = {"description": description}
-            if status not in _BODILESS and not self._is_own(status):
-                self._responses[name]["content"] = _PROBLEMS
+            content = {} if status in _BODILESS else self._error_content(status)
+            if content:
+                self._responses[name]["content"] = content
         return {"$ref": f"#/components/responses/{name}"}
 
-    def _is_own(self, status: int) -> bool:
-        """Say whether the application may answer everybody for a status itself, and anyhow."""
-        classes = [kind for kind in self._app.error_handlers if not isinstance(kind, int)]
-        return any(getattr(cls, "status", status) == status for cls in classes)
+    def _error_content(self, status: int) -> JSON:
+        """Return what an error comes as: as the application's own handlers for it say."""
+        own = {cls for cls in self._errors if getattr(cls, "status", status) == status}
+        found = [result for cls in own for result in self._errors[cls]]
+        if any(result.kind == "unknown" for result in found):
+            return {}
+        content: JSON = {} if Exception in own else dict(_PROBLEMS)
+        for result in found:
+            _add(content, self._content(result))
+        return content
 
     def _required(self, operation: Operation) -> list[JSON]:
         """Return the ways to say who one is; one of them is to say nothing, if no guard asks."""
@@ -244,6 +252,13 @@ class _Description:
             return []
         optional: list[JSON] = [] if "visitor" in operation.guarded else [{}]
         return [*optional, *({name: []} for name in self._security)]
+
+
+def _error_handlers(app: App) -> Iterator[tuple[type[BaseException], Any]]:
+    """Yield the handlers that answer everybody, whatever is accepted, by class of exception."""
+    for kind, handler in app.error_handlers.items():
+        if not isinstance(kind, int):
+            yield kind, handler
 
 
 def _schemes(app: App) -> Iterator[tuple[str, JSON]]:
@@ -285,6 +300,12 @@ def _form(members: Iterable[tuple[str, JSON, bool]]) -> JSON:
     if required := [name for name, _, needed in found if needed]:
         made["required"] = required
     return made
+
+
+def _add(content: JSON, more: JSON) -> None:
+    """Add media types to those of an answer."""
+    for media_type, one in more.items():
+        content[media_type] = _either(content[media_type], one) if media_type in content else one
 
 
 def _either(one: JSON, other: JSON) -> JSON:

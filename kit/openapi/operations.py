@@ -14,13 +14,13 @@ from kit.openapi.returns import Result, results
 from kit.patterns import Native, Pattern
 from kit.providers import Providers, parameters
 from kit.routes import SOCKET, Route
-from kit.slots.validation import Body, Form, HeaderValues, Path, Query
+from kit.slots.validation import Body, Form, HeaderValues, Patch, Path, Query
 
 if TYPE_CHECKING:
     from kit.app import App
 
 F = TypeVar("F", bound=Callable[..., Any])
-INPUTS = (Form, Body, Query, Path, HeaderValues)
+INPUTS = (Form, Body, Patch, Query, Path, HeaderValues)
 _REFUSALS = {"identities": (401,), "user_roles": (403,), "can": (403, 404), "rates": (429,)}
 
 
@@ -102,7 +102,8 @@ class Operation:
     @property
     def has_body(self) -> bool:
         """Whether a body is read."""
-        return bool(self.input(Body) or (self.input(Form) and self.method != "GET"))
+        data = self.input(Body) or self.input(Patch)
+        return bool(data or (self.input(Form) and self.method != "GET"))
 
     def statuses(self) -> set[int]:
         """Return the statuses that this operation may end in beside those of its results."""

@@ -38,11 +38,19 @@ def command(*words: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(arguments, capture_output=True, text=True, timeout=60)
 
 
-class Server:
-    """A process of ``kit run``; what it prints is collected while it runs."""
+SCRIPT = """
+if __name__ == "__main__":
+    from kit.cli.run import serve
 
-    def __init__(self, *words: object) -> None:
-        arguments = [str(KIT), *map(str, words)]
+    serve(app, port=0, reload="--reload" in sys.argv)
+"""
+
+
+class Server:
+    """A process of ``kit run``, or of a script; what it prints is collected while it runs."""
+
+    def __init__(self, *words: object, program: Path = KIT) -> None:
+        arguments = [str(program), *map(str, words)]
         self.process = subprocess.Popen(
             arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
@@ -83,8 +91,8 @@ class Server:
 
 
 @contextmanager
-def serve(*words: object) -> Iterator[Server]:
-    server = Server(*words)
+def serve(*words: object, program: Path = KIT) -> Iterator[Server]:
+    server = Server(*words, program=program)
     try:
         yield server
     finally:
@@ -223,6 +231,41 @@ def test_the_debugger_is_for_loopback_hosts(kit, host):
         f"--debug: the debugger runs any code for anybody who reaches {host}.\n"
         "    Use it on 127.0.0.1, ::1 or localhost.\n"
     )
+
+
+@pytest.fixture
+def script(loud) -> Path:
+    """The application as a script that serves."""
+    start = "import sys\n\nfrom kit.cli.run import prepare\n\nprepare('kit.toml')\n"
+    text = (loud / "shop.py").read_text()
+    (loud / "shop.py").write_text(start + text + SCRIPT)
+    return loud / "shop.py"
+
+
+def test_a_script_serves_and_stops_cleanly(script):
+    script.with_name("secret.key").unlink()
+    with serve(script, program=Path(sys.executable)) as server:
+        assert server.get() == "hello"
+        assert server.stop() == 0
+    assert server.output.startswith("Made secret.key")
+    assert server.output.count("started") == server.output.count("stopped") == 1
+
+
+def test_a_script_reloads_when_asked(script):
+    with serve(script, "--reload", program=Path(sys.executable)) as server:
+        assert server.get() == "hello"
+        edit(script.parent, "hello", "good bye")
+        server.wait_for("Ctrl-C", times=2)
+        assert server.get() == "good bye"
+        assert server.stop() == 0
+
+
+def test_a_script_is_refused_a_debugger_for_others(script):
+    text = script.read_text().replace("port=0", "port=0, host='0.0.0.0', debug=True")
+    script.write_text(text)
+    with serve(script, program=Path(sys.executable)) as server:
+        assert server.process.wait(10) == 1
+    assert "the debugger runs any code for anybody who reaches 0.0.0.0" in server.output
 
 
 def python(code: str) -> subprocess.CompletedProcess[str]:

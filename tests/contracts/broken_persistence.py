@@ -418,3 +418,16 @@ class TestP34(Broken):
 
 class TestP35(Broken):
     component_class = units(Unsaved)
+
+
+class TestP36(Broken):
+    component_class = code("`age` >= ?", "`age` > ?")
+
+
+class CountsNoNone(Wrapped):
+    def rows(self, prepared: Prepared, values: Sequence[object]) -> Sequence[Any]:
+        return [row for row in self.unit.rows(prepared, values) if row[0] is not None]
+
+
+class TestP37(Broken):
+    component_class = units(CountsNoNone)

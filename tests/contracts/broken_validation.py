@@ -40,6 +40,9 @@ class Schema:
         checked = self.good.check(self.before(data, text), text=text)
         return self.after(checked, data, text)
 
+    def partial(self) -> Schema:
+        return type(self)(self.good.partial())
+
     def make(self, values: Mapping[str, Any]) -> Any:
         return self.good.make(values)
 
@@ -397,3 +400,9 @@ class TestV44(Broken):
         def check(self, data: Any, *, text: bool) -> Checked:
             checked = self.good.check(data, text=text)
             return replace(checked, values={**checked.values, "name": "Somebody"})
+
+
+class TestV45(Broken):
+    class Schema(Schema):
+        def partial(self) -> Any:
+            return self

@@ -499,6 +499,24 @@ async def test_a_body_is_read_in_pieces_as_it_comes(app, connect):
     assert (await request.ended()).body == b"all"
 
 
+async def test_a_body_is_read_by_size_too(app, connect):
+    @app.post("/", csrf=False)
+    async def handler(request):
+        body = request.pieces()
+        read = [await body.read(4), await body.read(0), await body.read(3)]
+        async for piece in body:
+            read.append(piece)
+            break
+        return "|".join(
+            str(part, "ascii") for part in [*read, await body.read(), await body.read(9)]
+        )
+
+    request = connect(app, method="POST", headers=[HOST, (b"content-length", b"17")])
+    for piece in (b"one", b"two", b"three", b"four", b"56"):
+        request.give(piece, more=piece != b"56")
+    assert (await request.ended()).body == b"onet||wot|hree|four56|"
+
+
 async def test_no_more_of_a_body_is_taken_than_was_announced(app, connect):
     @app.post("/", csrf=False)
     def handler(request):

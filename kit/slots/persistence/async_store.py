@@ -95,6 +95,10 @@ class AsyncStore:
         """Return how many records all of the lookups fit."""
         return await self._do(partial(self._store.count, record, **lookups))
 
+    async def counts(self, record: type, field: str, /, **lookups: object) -> dict[Any, int]:
+        """Return how many records the lookups fit for each value of a field."""
+        return await self._do(partial(self._store.counts, record, field, **lookups))
+
     @overload
     async def delete(self, record: type, identity: int, /) -> None: ...
     @overload

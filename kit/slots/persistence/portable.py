@@ -8,6 +8,7 @@ Lookups are a field, two underscores and a comparison; they all hold together:
 | ``age__ne=3`` | is another value, but not None; ``age__ne=None`` is ``age__isnull=False`` |
 | ``age__lt``, ``lte``, ``gt``, ``gte`` | is less, at most, more, at least this value; never None |
 | ``age__in=[1, 2]`` | is one of these values, which may be none at all |
+| ``id__in=Chosen(Pet, "owner", age=3)`` | is in this field of other records; lookups choose them |
 | ``age__isnull=True`` | is None, or with False, is not |
 | ``name__contains``, ``startswith``, ``endswith`` | has this text; no character is a wildcard |
 | ``name__iexact``, ``icontains``, ``istartswith``, ``iendswith`` | the same, whatever the case |
@@ -31,6 +32,7 @@ from kit.slots.persistence.statements import (
     PATTERNS,
     Condition,
     Convert,
+    FieldError,
     Operation,
     Prepared,
     Statement,
@@ -45,6 +47,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Order = str | Sequence[str]
+Shape = tuple[tuple[str, Any], ...]
+"""Each lookup with what decides its form: a number, or of `Chosen` its record, field and shape."""
 MOST_STATEMENTS = 1000
 MOST_VALUES = 10_000
 
@@ -54,7 +58,8 @@ class Statements:
 
     def __init__(self, persistence: Persistence, tables: dict[type, Table]) -> None:
         self._records: dict[type, RecordStatements[Any]] = {
-            record: RecordStatements(persistence, table) for record, table in tables.items()
+            record: RecordStatements(persistence, table, self.of)
+            for record, table in tables.items()
         }
 
     def of(self, record: type[T]) -> RecordStatements[T]:
@@ -69,6 +74,19 @@ class Statements:
                 f"{nearest(name, names)} Records: {listing(names)}."
                 f" Register it: app.records({name})."
             ) from None
+
+
+class Chosen:
+    """The values of `field` in the records that all of the lookups fit, for the lookup ``in``.
+
+    ``store.find(Person, id__in=Chosen(Pet, "owner", kind="cat"))`` finds whom a cat belongs to, in
+    one query, however many there are. A lookup of its own may be `Chosen` too.
+    """
+
+    def __init__(self, record: type, field: str, /, **lookups: object) -> None:
+        self.record = record
+        self.field = field
+        self.lookups = lookups
 
 
 class Query:
@@ -97,8 +115,14 @@ def _after(check: Convert, encode: Convert | None) -> Convert:
 class RecordStatements(Generic[T]):
     """The prepared statements of one record, and the way from a row to an instance."""
 
-    def __init__(self, persistence: Persistence, table: Table) -> None:
-        self._table = table
+    def __init__(
+        self,
+        persistence: Persistence,
+        table: Table,
+        of: Callable[[type], RecordStatements[Any]],
+    ) -> None:
+        self.table = table
+        self._of = of
         self._prepare = persistence.prepare
         self._shapes: dict[object, Query | None] = {}
         self._identity = find_column(table, "id")
@@ -115,7 +139,7 @@ class RecordStatements(Generic[T]):
         self.read: Callable[[Sequence[Any]], T] = _reader(table, self.get.prepared.decode)
 
     def _query(self, checks: Iterable[Convert], **parts: Any) -> Query:
-        return Query(self._prepare(Statement(table=self._table, **parts)), checks)
+        return Query(self._prepare(Statement(table=self.table, **parts)), checks)
 
     def query(
         self,
@@ -125,13 +149,17 @@ class RecordStatements(Generic[T]):
         limit: int | None = None,
         offset: int = 0,
         lock: bool = False,
+        by: str = "",
     ) -> tuple[Prepared, list[object]] | None:
-        """Return a prepared statement and its values; None where no record can be meant."""
+        """Return a prepared statement and its values; None where no record can be meant.
+
+        A count `by` a field counts the records for each of its values.
+        """
         shape, given = _shape(lookups)
         order = (order_by,) if isinstance(order_by, str) else tuple(order_by)
         if offset and limit is None:
             limit = BIGGEST
-        key = (operation, shape, order, limit is None, not offset, lock)
+        key = (operation, shape, order, limit is None, not offset, lock, by)
         if key not in self._shapes:
             if len(self._shapes) >= MOST_STATEMENTS:
                 self._shapes.clear()
@@ -146,44 +174,92 @@ class RecordStatements(Generic[T]):
     def _build(
         self,
         operation: Operation,
-        shape: tuple[tuple[str, int], ...],
+        shape: Shape,
         order: tuple[str, ...],
         unlimited: bool,
         from_start: bool,
         lock: bool,
+        by: str,
     ) -> Query | None:
-        where, checks = [], list[Convert]()
-        for lookup, number in shape:
-            condition = _condition(*parse_lookup(self._table, lookup), number)
-            where.append(condition)
-            text = condition.operator in (*PATTERNS, *FOLDED)
-            check = check_pattern if text else checker(condition.column, stored=False)
-            checks += [check] * condition.count
-        columns = [parse_order(self._table, name) for name in order]
+        columns = [parse_order(self.table, name) for name in order]
         if operation == "select" and self._identity not in (column for column, _ in columns):
             columns.append((self._identity, False))
-        if any(condition.operator == "in" and not condition.count for condition in where):
+        counted = (find_column(self.table, by),) if by else ()
+        where, checks = self.conditions(shape)
+        if any(_is_empty(condition) for condition in where):
             return None
         return self._query(
             [*checks, *[check_count] * ((not unlimited) + (not from_start))],
             operation=operation,
-            where=tuple(where),
+            columns=counted,
+            where=where,
             order=tuple(columns),
             limit=not unlimited,
             offset=not from_start,
             lock=lock,
         )
 
+    def conditions(self, shape: Shape) -> tuple[tuple[Condition, ...], list[Convert]]:
+        """Return the conditions of lookups, with a check for each of their values."""
+        where, checks = [], list[Convert]()
+        for lookup, form in shape:
+            column, operator = parse_lookup(self.table, lookup)
+            if isinstance(form, tuple):
+                condition, inner = self._chosen(column, lookup, *form)
+                checks += inner
+            else:
+                condition = _condition(column, operator, form)
+                text = condition.operator in (*PATTERNS, *FOLDED)
+                check = check_pattern if text else checker(condition.column, stored=False)
+                checks += [check] * condition.count
+            where.append(condition)
+        return tuple(where), checks
 
-def _shape(lookups: Mapping[str, object]) -> tuple[tuple[tuple[str, int], ...], list[object]]:
-    """Return each lookup with a number that decides its form, and the values of all of them.
+    def _chosen(
+        self, column: Column, lookup: str, record: type, field: str, shape: Shape
+    ) -> tuple[Condition, list[Convert]]:
+        """Return the condition that a column is in a field of other records."""
+        others = self._of(record)
+        found = find_column(others.table, field)
+        if found.kind != column.kind:
+            raise FieldError(
+                f"{lookup}: {column.name} is {column.kind}, and"
+                f" {record.__name__}.{field} is {found.kind}."
+            )
+        where, checks = others.conditions(shape)
+        inner = Statement(operation="select", table=others.table, columns=(found,), where=where)
+        return Condition(column, "in", len(checks), inner), checks
 
-    The number is that of the values; and -1 for None, -2 for ``isnull=False``.
+    def counted(self, by: str, decode: Sequence[Convert | None]) -> Convert:
+        """Return what makes a value of a field of the one in a row of a count by that field."""
+        column = find_column(self.table, by)
+        return _decoder(column, decode[0])
+
+
+def _is_empty(condition: Condition) -> bool:
+    """Say whether nothing fits a condition, since there are no values that it could be in."""
+    if condition.inner:
+        return any(map(_is_empty, condition.inner.where))
+    return condition.operator == "in" and not condition.count
+
+
+def _shape(lookups: Mapping[str, object]) -> tuple[Shape, list[object]]:
+    """Return each lookup with what decides its form, and the values of all of them.
+
+    That is the number of the values; -1 for None, -2 for ``isnull=False``; and of `Chosen` record,
+    field and shape.
     """
-    shape, given = [], list[object]()
+    shape: list[tuple[str, Any]] = []
+    given = list[object]()
     for lookup, value in lookups.items():
         if value is None:
             shape.append((lookup, -1))
+        elif isinstance(value, Chosen):
+            if not lookup.endswith("__in"):
+                raise FieldError(f"{lookup}: Chosen is for the lookup 'in'.")
+            inner, values = _shape(value.lookups)
+            shape.append((lookup, (value.record, value.field, inner)))
+            given += values
         elif lookup.endswith("__in"):
             values = _padded(lookup, value)
             shape.append((lookup, len(values)))
@@ -350,6 +426,20 @@ class Store:
         """Return how many records all of the lookups fit."""
         query = self._of(record).query("count", lookups)
         return int(self._unit.rows(*query)[0][0]) if query else 0
+
+    def counts(self, record: type, field: str, /, **lookups: object) -> dict[Any, int]:
+        """Return how many records the lookups fit for each value of a field: ``{value: number}``.
+
+        What none of them has is not in it. ``store.counts(Pet, "owner", owner__in=[1, 2])`` is one
+        query, for any number of owners.
+        """
+        statements: RecordStatements[Any] = self._of(record)
+        query = statements.query("count", lookups, by=field)
+        if query is None:
+            return {}
+        read = statements.counted(field, query[0].decode)
+        rows = self._unit.rows(*query)
+        return {None if value is None else read(value): int(number) for value, number in rows}
 
     @overload
     def delete(self, record: type, identity: int, /) -> None: ...

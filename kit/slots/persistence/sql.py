@@ -102,7 +102,8 @@ class _Compiler:
     def prepared(self) -> Prepared:
         statement = self.statement
         code = getattr(self, f"_{statement.operation}")()
-        decode = (self.database.codec(column)[1] for column in statement.table.columns)
+        columns = statement.columns or statement.table.columns
+        decode = (self.database.codec(column)[1] for column in columns)
         return Prepared(code, tuple(self.encode), tuple(decode))
 
     def _name(self, name: str) -> str:
@@ -133,11 +134,15 @@ class _Compiler:
         return f"DELETE FROM {self._name(self.statement.table.name)}{self._where()}"
 
     def _count(self) -> str:
-        return f"SELECT COUNT(*) FROM {self._name(self.statement.table.name)}{self._where()}"
+        by = ", ".join(self._name(column.name) for column in self.statement.columns)
+        table = self._name(self.statement.table.name)
+        code = f"SELECT {by}{', ' if by else ''}COUNT(*) FROM {table}{self._where()}"
+        return f"{code} GROUP BY {by}" if by else code
 
     def _select(self) -> str:
         statement = self.statement
-        names = ", ".join(self._name(column.name) for column in statement.table.columns)
+        columns = statement.columns or statement.table.columns
+        names = ", ".join(self._name(column.name) for column in columns)
         code = f"SELECT {names} FROM {self._name(statement.table.name)}{self._where()}"
         if statement.order:
             code += f" ORDER BY {', '.join(self._order(*item) for item in statement.order)}"
@@ -163,6 +168,10 @@ class _Compiler:
             return f"{column} IS NULL"
         if operator == "notnull":
             return f"{column} IS NOT NULL"
+        if condition.inner:
+            inner = _Compiler(self.database, condition.inner)
+            inner.encode = self.encode
+            return f"{column} IN ({inner._select()})"
         if operator == "in":
             values = (self._value(condition.column) for _ in range(condition.count))
             return f"{column} IN ({', '.join(values)})"

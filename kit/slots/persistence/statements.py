@@ -31,17 +31,22 @@ class Condition:
     """A column is compared with a value; all conditions of a statement hold together.
 
     `operator` is one of `LOOKUPS`, or ``notnull``. `count` is how many values it takes: none for
-    ``isnull`` and ``notnull``, any number but zero for ``in``, one for the others.
+    ``isnull`` and ``notnull``, any number but zero for ``in``, one for the others. With `inner` the
+    values of ``in`` are the rows of that select, and `count` is how many values that takes.
     """
 
     column: Column
     operator: str
     count: int = 1
+    inner: Statement | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Statement:
     """One operation on one table.
+
+    Rows have the `columns`, or without them all of the table. A count with columns counts the rows
+    of each value of them: these values come first in its rows, and the number last.
 
     The values it is run with are, in this order: those of the columns without `id` (insert and
     update), those of the conditions in `where`, the limit and the offset where the statement has
@@ -51,6 +56,7 @@ class Statement:
 
     operation: Operation
     table: Table
+    columns: tuple[Column, ...] = ()
     where: tuple[Condition, ...] = ()
     order: tuple[tuple[Column, bool], ...] = ()
     limit: bool = False

@@ -25,6 +25,7 @@ from kit.slots.validation.inputs import (
     Form,
     HeaderValues,
     Input,
+    Patch,
     Path,
     Query,
     schema_class,
@@ -53,6 +54,7 @@ __all__ = [
     "Judge",
     "MaxSize",
     "MediaTypes",
+    "Patch",
     "Path",
     "Private",
     "Query",
@@ -174,6 +176,11 @@ class Checker:
         """Return the schema of an annotation such as ``Form[Contact]``; raise TypeError."""
         cls = schema_class(annotation, kind)
         schema = self.validation.schema(cls)
+        if kind is Patch:
+            partial = getattr(schema, "partial", None)
+            if partial is None:
+                raise TypeError(f"{cls} is no dataclass, which alone patch: Patch[...] can be")
+            schema = partial()
         if kind is not Body and not all(field.name for field in schema.fields):
             raise TypeError(f"{cls} is a list, which only body: Body[...] can be")
         return schema
@@ -267,6 +274,18 @@ def body(annotation: Any, checker: Checker, negotiator: Negotiator) -> Opener:
     return read
 
 
+@provider(typed=True)
+def patch(annotation: Any, checker: Checker, negotiator: Negotiator) -> Opener:
+    """The body of a request as data of which parts may be missing: ``patch: Patch[Contact]``."""
+    schema = checker.schema(annotation, Patch)
+
+    def read(request: Request) -> Patch[Any]:
+        raw, text = _data(request, negotiator)
+        return checker.input(Patch, schema, request.environ, raw, text=text)
+
+    return read
+
+
 @provider(typed=True, inline=True)
 def query(annotation: Any, checker: Checker, formats_options: FormatsOptions) -> Opener:
     """The query of the URL: ``query: Query[Search]``."""
@@ -327,7 +346,7 @@ slot = Slot(
     name="validation",
     protocol=Validation,
     options=ValidationOptions,
-    providers=(validation_messages, checker, uploads, form, body, query, path, headers),
+    providers=(validation_messages, checker, uploads, form, body, patch, query, path, headers),
     default="msgspec",
     contract="kit.contracts.validation:ValidationContract",
 )

@@ -30,6 +30,10 @@ class Widget:
         self.attributes = attributes
 
 
+LEFT_OUT: Final[Any] = type("LeftOut", (), {"__repr__": lambda self: "LEFT_OUT"})()
+"""The default of a field in a patch, where what was not sent is no value at all."""
+
+
 @dataclass(frozen=True)
 class Choice:
     """One of the values that may be chosen: its text in a form, and what a page calls it."""
@@ -86,6 +90,17 @@ class Field:
     def inner(self) -> tuple[Field, ...]:
         """The fields of an object, or the element of a list."""
         return (self.item,) if self.item is not None else self.fields
+
+    def partial(self) -> Field:
+        """Return an object of which any part may be missing, and that is read as a dict."""
+        if self.kind != "object":
+            return self
+        cls = type(f"{self.cls.__name__}Patch", (dict,), {})
+        parts = [
+            dataclasses.replace(one.partial(), required=False, default=LEFT_OUT, make_default=None)
+            for one in self.fields
+        ]
+        return dataclasses.replace(self, cls=cls, fields=tuple(parts), lacks=())
 
     def initial(self) -> Any:
         """Return the value where there is no input; `NOTHING` where there has to be some."""

@@ -217,6 +217,20 @@ class Body(Input[T]):
     """
 
 
+class Patch(Input[T]):
+    """The body of a request as data of which any part may be missing: what is to be changed.
+
+    Name it with the class of what is changed: ``patch: Patch[Contact]``. The limits of its fields
+    hold. `values` has only what was sent, and `update` sets only that. Null is sent where a field
+    may be None, and otherwise is no input. An object in it is a dict, and as partial as the whole.
+    """
+
+    @property
+    def value(self) -> T:
+        """Not here: a part of a value is none. Raises TypeError."""
+        raise TypeError("a patch is no whole value: take its update(record), or its values")
+
+
 class Query(Input[T]):
     """The query of a URL. Name it with the class to read: ``query: Query[Search]``."""
 

@@ -60,10 +60,17 @@ class DataclassSchema:
     """
 
     def __init__(
-        self, cls: Any, judge: Callable[[Field], Judge], options: ValidationOptions
+        self,
+        cls: Any,
+        judge: Callable[[Field], Judge],
+        options: ValidationOptions,
+        *,
+        partial: bool = False,
     ) -> None:
         self.cls = cls
-        self.root = root = read(cls)
+        self.root = root = read(cls).partial() if partial else read(cls)
+        self._partial = partial
+        self._again = (cls, judge, options)
         self.fields = root.fields or (root,)
         refuse = options.unknown == "refuse"
         self._refuse = refuse
@@ -90,11 +97,17 @@ class DataclassSchema:
             value = self._build(values, "")
         except _RejectedError as rejected:
             return Checked(None, {}, [rejected.failure])
-        if self.root.lacks:
+        if self.root.lacks or self._partial:
             return Checked(None, value)
         if self.root.kind == "list":
             return Checked(value, {"": value})
         return Checked(value, {name: getattr(value, name) for name in self._names})
+
+    def partial(self) -> DataclassSchema:
+        """Return the schema of a patch: any field may be missing, and is in no values then."""
+        if self.root.kind != "object":
+            raise TypeError(f"{self.cls} is a list, of which no part can be missing")
+        return DataclassSchema(*self._again, partial=True)
 
     def make(self, values: Mapping[str, Any]) -> Any:
         """Return an instance from checked values, with private ones among them.
