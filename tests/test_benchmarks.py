@@ -38,6 +38,20 @@ SERVED = {
     ],
 }
 INPUT = ["form of 10 fields", "form with 3 mistakes", "JSON in, 10 fields", "JSON out, 10 fields"]
+RECIPES = ["flask_style", "bottle_style", "falcon_style", "sanic_style", "conduit", "todobackend"]
+SHORTER = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from contextlib import ExitStack
+
+import recipes
+from peers import recipe_flask_sqlalchemy as peer
+
+peer.TODOS = peer.TODOS[:-1]
+[case] = [case for case in recipes.CASES if case.recipe == "todobackend"]
+with ExitStack() as to_stop:
+    recipes.verify(case, recipes.made(case, to_stop))
+"""
 SPOILED = """
 import logging, sys
 sys.path.insert(0, sys.argv[1])
@@ -140,6 +154,23 @@ def test_a_quick_run_awaits_every_peer_of_asgi(tmp_path):
         assert set(row["medians"]) == {"ASGI", *OURS_ASYNC, *ASYNC}
         assert all(peer in target["text"] for target in row["targets"] for peer in ASYNC)
         assert len(row["targets"]) == 2
+
+
+def test_a_quick_run_times_the_front_page_of_each_recipe(tmp_path):
+    file = tmp_path / "figures.json"
+    done = run(str(BENCHMARKS), "--quick", "--only", "recipes", "--json", str(file))
+    assert done.returncode == 0, done.stderr
+    [table] = json.loads(file.read_text())["tables"]
+    assert [row["name"].partition(":")[0] for row in table["rows"]] == RECIPES
+    for row in table["rows"]:
+        assert set(row["medians"]) == {"recipe", "original"}
+        assert [target["text"] for target in row["targets"]] == ["recipe <= 1.00 x original"]
+
+
+def test_a_recipe_is_not_timed_beside_another_page():
+    done = run("-c", SHORTER, str(BENCHMARKS))
+    assert done.returncode == 1
+    assert "ValueError: todobackend: list of 10 todos, Flask: the recipe answers" in done.stderr
 
 
 @pytest.mark.parametrize("theme", SERVED)

@@ -27,6 +27,7 @@ THEMES = {
     "servers": "servers",
     "connections": "connections",
     "transfer": "transfer",
+    "recipes": "recipes",
 }
 SHOWN = (
     *("framekit", "falcon", "bottle", "flask", "flask-wtf", "fastapi", "django"),
