@@ -1,9 +1,9 @@
 """The recipe `conduit` under the public test suite of the RealWorld project, on live servers.
 
 The suite is the Postman collection of https://github.com/realworld-apps/realworld (MIT licence),
-and no part of this repository. To run it, put a checkout of that project, at the commit COMMIT, into
-build/suites/realworld, and newman into build/npm (`npm install --prefix build/npm newman`). Without
-them these runs are skipped; the recipe's own tests check the same in other words.
+and no part of this repository. To run it, put a checkout of that project, at the commit COMMIT,
+into build/suites/realworld, and newman into build/npm (`npm install --prefix build/npm newman`).
+Without them these runs are skipped; the recipe's own tests check the same in other words.
 """
 
 from __future__ import annotations
