@@ -8,17 +8,17 @@ from asyncio import CancelledError
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from functools import cache, partial, partialmethod, wraps
+from functools import cache, partial, partialmethod
 from json import dumps
 from types import SimpleNamespace, coroutine
 from typing import Any, NamedTuple, TypeVar
 
 import kit
-from kit import App, Converter, KitError, Response, Routes, abort, wait
+from kit import App, Converter, KitError, Response, Routes, Socket, abort, wait
 from kit.jsons import loads
 from kit.plugins import plugin_of
+from kit.providers import naming
 from kit.routes import SOCKET, Route
-from kit.sockets import Socket
 
 F = TypeVar("F", bound=Callable[..., Any])
 TEXT = "text/plain; charset=utf-8"
@@ -188,14 +188,8 @@ def _plain(handler: Callable[..., Any]) -> Any:
 @cache
 def _adapted(handler: Callable[..., Any], *names: str) -> Any:
     """Return what the kernel calls: it names `names`, and not the first parameters."""
-    given = list(inspect.signature(handler).parameters.values())[len(names) - 1 :]
-    shown = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in names]
-    for one in given:
-        shown.append(one if one.kind is one.VAR_KEYWORD else one.replace(kind=one.KEYWORD_ONLY))
     make = _awaited if inspect.iscoroutinefunction(handler) else _plain
-    answer: Any = wraps(handler)(make(handler))
-    answer.__signature__ = inspect.Signature(shown)
-    return answer
+    return naming(*names, of=handler, skip=len(names) - 1)(make(handler))
 
 
 class HTTPMethodView:
