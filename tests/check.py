@@ -40,7 +40,8 @@ def run(name: str, command: list[str]) -> bool:
     done = subprocess.run(
         [str(BIN / command[0]), *command[1:]],
         cwd=ROOT,
-        env={**os.environ, "MYPYPATH": "adapters"},
+        # Bytecode is kept: hundreds of processes would compile the kernel anew.
+        env={**os.environ, "MYPYPATH": "adapters", "PYTHONDONTWRITEBYTECODE": ""},
         stdout=None if shown else subprocess.PIPE,
         stderr=None if shown else subprocess.STDOUT,
         text=True,

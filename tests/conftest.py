@@ -7,9 +7,16 @@ name, or fails them where `KIT_TEST_REQUIRE_SERVICES=1`.
 
 from __future__ import annotations
 
+import gc
 import os
+import re
+import secrets
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -20,6 +27,12 @@ SERVICES = {
     "redis": ("KIT_TEST_REDIS", "redis://127.0.0.1:6379/0"),
     "memcached": ("KIT_TEST_MEMCACHED", "memcached://127.0.0.1:11211"),
 }
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector, which some tests call, what has been imported by now."""
+    gc.collect()
+    gc.freeze()
 
 
 def service(name: str) -> str:
@@ -86,6 +99,50 @@ def own_database() -> Iterator[Callable[[str], str]]:
     for url, name in made:
         force = " WITH (FORCE)" if url.startswith("postgres") else ""
         run_sql(url, f"DROP DATABASE {name}{force}")
+
+
+@pytest.fixture(scope="session")
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., AbstractContextManager[str]]:
+    """What serves a folder: ``with serve(folder, "-c", "ws.toml", KIT_SERVING__USE="uvicorn")``.
+
+    It gives the URL of ``kit serve``, which stops in the end and must have logged no failure.
+    """
+
+    @contextmanager
+    def served(folder: Path, *words: str, **settings: str) -> Iterator[str]:
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(("KIT_", "COV_"))}
+        own = {
+            "KIT_APP__SECRET_KEY": secrets.token_urlsafe(32),
+            "KIT_SERVING__BIND": "127.0.0.1:0",
+        }
+        log = tmp_path_factory.mktemp("served") / "log"
+        with log.open("w") as errors:
+            running = subprocess.Popen(
+                [Path(sys.executable).with_name("kit"), "serve", *words],
+                cwd=folder,
+                env=environment | own | settings,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
+        try:
+            said = ""
+            for line in running.stdout:
+                said += line
+                if line == "Serving.\n":
+                    break
+            found = re.search(r"http://\S+:\d+", said)
+            assert found, said + log.read_text()
+            yield found[0]
+            running.terminate()
+            assert running.wait(60) == 0
+        finally:
+            running.kill()
+            running.wait()
+            running.stdout.close()
+        assert "Traceback" not in log.read_text()
+
+    return served
 
 
 def run_sql(url: str, statement: str) -> None:

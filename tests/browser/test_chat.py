@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
 import secrets
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,43 +19,16 @@ ROOM = f"room-{secrets.token_hex(4)}"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, redis_url: str) -> Iterator[SimpleNamespace]:
+def server(serve: Callable[..., Any], redis_url: str) -> Iterator[SimpleNamespace]:
     """The recipe, served by `kit serve` with two workers."""
     own = {
-        "KIT_APP__SECRET_KEY": secrets.token_urlsafe(32),
         "KIT_SERVING__WORKERS": "2",
-        "KIT_SERVING__BIND": "127.0.0.1:0",
         "KIT_CHANNELS__USE": "redis",
         "KIT_CHANNELS__REDIS__URL": redis_url,
         "KIT_CHANNELS__REDIS__NAMESPACE": f"test_{secrets.token_hex(8)}",
     }
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("KIT_", "COV_"))}
-    log = tmp_path_factory.mktemp("served") / "log"
-    with log.open("wb") as errors:
-        running = subprocess.Popen(
-            [Path(sys.executable).with_name("kit"), "serve"],
-            cwd=RECIPE,
-            env={**environment, **own},
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-        )
-    said = ""
-    try:
-        for line in running.stdout:
-            said += line
-            if line == "Serving.\n":
-                break
-        found = re.search(r"http://\S+:\d+", said)
-        assert found, said + log.read_text()
-        yield SimpleNamespace(url=found[0])
-        running.terminate()
-        assert running.wait(30) == 0
-    finally:
-        running.kill()
-        running.wait()
-        running.stdout.close()
-    assert "Traceback" not in log.read_text()
+    with serve(RECIPE, **own) as url:
+        yield SimpleNamespace(url=url)
 
 
 def enter(page: Any, name: str, room: str = ROOM) -> Any:

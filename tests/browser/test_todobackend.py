@@ -7,10 +7,7 @@ build/suites/todo-backend-js-spec. Without it that run is skipped; our own page 
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -42,39 +39,15 @@ def database(
 
 
 @pytest.fixture(scope="module", params=["sqlalchemy", "peewee"])
-def api(
-    request: pytest.FixtureRequest, database: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
+def api(request: pytest.FixtureRequest, database: str, serve: Callable[..., Any]) -> Iterator[str]:
     """The URL handed to clients; the recipe is served by `kit serve`."""
     own = {
         "KIT_PERSISTENCE__USE": request.param,
         "KIT_PERSISTENCE__URL": database,
-        "KIT_SERVING__BIND": "127.0.0.1:0",
         "KIT_SERVING__WORKERS": "1",
     }
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("KIT_", "COV_"))}
-    log = tmp_path_factory.mktemp("served") / "log"
-    with log.open("wb") as errors:
-        running = subprocess.Popen(
-            [Path(sys.executable).with_name("kit"), "serve"],
-            cwd=RECIPE,
-            env={**environment, **own},
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-        )
-    try:
-        said = "".join(iter(running.stdout.readline, "Serving.\n"))
-        found = re.search(r"http://\S+:\d+", said)
-        assert found, said + log.read_text()
-        yield f"{found[0]}/todos"
-        running.terminate()
-        assert running.wait(30) == 0
-    finally:
-        running.kill()
-        running.wait()
-        running.stdout.close()
-    assert "Traceback" not in log.read_text()
+    with serve(RECIPE, **own) as url:
+        yield f"{url}/todos"
 
 
 class Quiet(SimpleHTTPRequestHandler):

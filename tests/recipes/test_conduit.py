@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import secrets
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -42,37 +40,6 @@ def environment(**settings: str) -> dict[str, str]:
     """The environment without any setting of the tests around it but these."""
     own = {k: v for k, v in os.environ.items() if not k.startswith(("KIT_", "PYTEST_", "COV_"))}
     return {**own, "KIT_APP__SECRET_KEY": secrets.token_urlsafe(32), **settings}
-
-
-@contextmanager
-def served(log: Path, **settings: str) -> Iterator[str]:
-    """Serve the recipe; yield its URL. In the end it stops, and has logged no failure."""
-    with log.open("w") as errors:
-        running = subprocess.Popen(
-            [Path(sys.executable).with_name("kit"), "serve"],
-            cwd=RECIPE,
-            env=environment(KIT_SERVING__BIND="127.0.0.1:0", **settings),
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-        )
-    assert running.stdout
-    try:
-        said = ""
-        for line in running.stdout:
-            said += line
-            if line == "Serving.\n":
-                break
-        found = re.search(r"http://\S+:\d+", said)
-        assert found, said + log.read_text()
-        yield found[0]
-        running.terminate()
-        assert running.wait(PATIENCE) == 0
-    finally:
-        running.kill()
-        running.wait()
-        running.stdout.close()
-    assert "Traceback" not in log.read_text()
 
 
 def newman(url: str, report: Path) -> dict[str, Any]:
@@ -103,6 +70,7 @@ def test_it_satisfies_the_public_suite(
     serving: str,
     tmp_path: Path,
     own_database: Callable[..., str],
+    serve: Callable[..., Any],
     request: pytest.FixtureRequest,
 ):
     for needed in (COLLECTION, NEWMAN):
@@ -113,7 +81,7 @@ def test_it_satisfies_the_public_suite(
         purpose = f"_conduit_{component}"
         url = own_database(request.getfixturevalue("postgres_url"), purpose)
     settings = {"KIT_PERSISTENCE__USE": component, "KIT_PERSISTENCE__URL": url}
-    with served(tmp_path / "log", KIT_SERVING__USE=serving, **settings) as host:
+    with serve(RECIPE, KIT_SERVING__USE=serving, **settings) as host:
         run = newman(host, tmp_path / "report.json")
     assert [one["error"]["message"] for one in run["failures"]] == []
     collection = json.loads(COLLECTION.read_text("utf-8"))

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 import secrets
-import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -51,38 +49,6 @@ def environment(**more: str) -> dict[str, str]:
     return {**own, **more}
 
 
-@contextmanager
-def served(folder: Path, settings: dict[str, str]) -> Iterator[str]:
-    """Run `kit serve`; yield its URL. In the end it stops on SIGTERM, and has logged no error."""
-    log = folder.parent / "server.log"
-    with log.open("w") as errors:
-        server = subprocess.Popen(
-            [KIT, "serve"],
-            cwd=folder,
-            env=environment(**settings, KIT_SERVING__BIND="127.0.0.1:0"),
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-        )
-    assert server.stdout
-    said = ""
-    try:
-        for line in server.stdout:
-            said += line
-            if line == "Serving.\n":
-                break
-        found = re.search(r"http://127\.0\.0\.1:\d+", said)
-        assert found, said + log.read_text()
-        yield found[0]
-        server.send_signal(signal.SIGTERM)
-        assert server.wait(PATIENCE) == 0
-    finally:
-        server.kill()
-        server.wait()
-        server.stdout.close()
-    assert "Traceback" not in log.read_text()
-
-
 def run_tests(folder: Path, url: str, settings: dict[str, str]) -> tuple[list[str], int]:
     """Run the tests of the recipe against a server; return why some were skipped, and how many ran.
 
@@ -114,8 +80,8 @@ def settings_for(folder: Path, server: str, gateway: str) -> dict[str, str]:
     }
 
 
-def check(folder: Path, settings: dict[str, str]) -> None:
-    with served(folder, settings) as url:
+def check(serve: Callable[..., Any], folder: Path, settings: dict[str, str]) -> None:
+    with serve(folder, **settings) as url:
         reasons, passed = run_tests(folder, url, settings)
     assert sorted(reasons) == [
         "not over the wire: it breaks the store of the application",
@@ -127,13 +93,17 @@ def check(folder: Path, settings: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     ("server", "gateway"), [(name, one) for name, found in SERVERS.items() for one in found]
 )
-def test_its_tests_pass_on_every_server(folder: Path, server: str, gateway: str):
-    check(folder, settings_for(folder, server, gateway))
+def test_its_tests_pass_on_every_server(
+    serve: Callable[..., Any], folder: Path, server: str, gateway: str
+):
+    check(serve, folder, settings_for(folder, server, gateway))
 
 
 @pytest.mark.parametrize(("server", "gateway"), [("gunicorn", "wsgi"), ("uvicorn", "asgi")])
-def test_its_tests_pass_on_another_stack_with_two_workers(folder: Path, server: str, gateway: str):
-    check(folder, settings_for(folder, server, gateway) | OTHER_STACK)
+def test_its_tests_pass_on_another_stack_with_two_workers(
+    serve: Callable[..., Any], folder: Path, server: str, gateway: str
+):
+    check(serve, folder, settings_for(folder, server, gateway) | OTHER_STACK)
 
 
 def test_these_are_all_servers_and_gateways():
