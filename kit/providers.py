@@ -148,6 +148,9 @@ def by_position(function: Callable[..., Any], names: tuple[str, ...]) -> Callabl
         if known[name].kind is inspect.Parameter.POSITIONAL_ONLY
     ]
 
+    if not first and len(names) == 1:
+        [name] = names
+        return lambda value: function(**{name: value})
     if not first:
         return lambda *values: function(**dict(zip(names, values, strict=True)))
 
