@@ -39,7 +39,7 @@ _NO_HEADER = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]")
 _END: Any = object()
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
 _PIECE = 65_536
-_BODILESS = {204, 304}
+BODILESS = {204, 304}
 
 
 class Packer(Protocol):
@@ -115,20 +115,27 @@ class Stream:
         return None if chunk is _END else _encoded(chunk)
 
     async def end(self, error: BaseException | None) -> None:
-        """Close the chunks, and then what waits for the end."""
+        """Close the chunks, and then what waits for the end; raise what was raised first."""
+        failures: list[BaseException] = []
         try:
             if close := getattr(self._chunks, "aclose" if self._is_async else "close", None):
                 beside = self.aside and not self._is_async
                 await (self._surely(close) if beside else _called(close))
-        finally:
-            while self._then:
-                finish = self._then.pop()
+        except BaseException as failed:
+            failures.append(failed)
+        while self._then:
+            finish = self._then.pop()
+            try:
                 if iscoroutinefunction(finish):
                     await finish(error)
                 elif self.aside:
                     await self._surely(finish, error)
                 else:
                     finish(error)
+            except BaseException as failed:
+                failures.append(failed)
+        if failures:
+            raise failures[0]
 
     async def _surely(self, function: Callable[..., Any], *args: Any) -> None:
         """Call plain code in a thread, even if this is cancelled before it has begun."""
@@ -267,7 +274,8 @@ class Answers:
 
     def stream(self, environ: Environ, result: Iterator[Any] | AsyncIterator[Any]) -> Answer:
         """Answer with the chunks of a generator as they come, or with what a file holds."""
-        return "200 OK", [*self.page_headers], Stream(result)
+        headers = self._bytes if isinstance(result, IOBase) else self.page_headers
+        return "200 OK", [*headers], Stream(result)
 
     def with_status(self, environ: Environ, result: tuple[Any, ...]) -> Answer:
         """Answer with ``(result, status)``, ``(result, headers)`` or with all three."""
@@ -286,17 +294,16 @@ class Answers:
                 raise TypeError(f"{extra!r} is no status: it is a whole number from 200 to 599")
             else:
                 merge(headers, extra.items() if hasattr(extra, "items") else extra)
-        return (
-            bodiless(line, headers, body) if int(line[:3]) in _BODILESS else (line, headers, body)
-        )
+        return bodiless(line, headers, body) if int(line[:3]) in BODILESS else (line, headers, body)
 
     def response(self, environ: Environ, result: Response) -> Answer:
         """Answer with a Response, which keeps its own headers over the secure defaults."""
         headers = list(self.headers)
-        if isinstance(chunks := result.response, (AsyncIterator, IOBase)):
-            return self._streamed(result, chunks)
+        check_header("Status", result.status)
+        if isinstance(result.response, (AsyncIterator, IOBase, Stream)):
+            return self._streamed(result, result.response)
         body: Iterable[bytes] = result.iter_encoded()
-        if result.status_code in _BODILESS:
+        if result.status_code in BODILESS:
             result.close()
             body = []
         elif not result.is_sequence:
@@ -305,14 +312,20 @@ class Answers:
         elif "Content-Length" not in result.headers:
             headers.append(("Content-Length", str(len(result.get_data()))))
         merge(headers, [header for header in result.headers.items() if header[0] != "Date"])
-        if result.status_code in _BODILESS:
+        if result.status_code in BODILESS:
             return bodiless(result.status, headers, body)
         return result.status, headers, body
 
     def _streamed(self, result: Response, chunks: Any) -> Answer:
-        """Answer with a Response whose body is an asynchronous generator, or an open file."""
+        """Answer with a Response whose body is an asynchronous generator, a file or a stream."""
         headers = list(self.headers)
         merge(headers, [header for header in result.headers.items() if header[0] != "Date"])
+        if result.status_code in BODILESS:
+            if isinstance(chunks, IOBase):
+                chunks.close()
+            return bodiless(result.status, headers, [])
+        if isinstance(chunks, Stream):
+            return result.status, headers, chunks
         body = Stream(chunks)
         body.then(lambda _: result.close())
         return result.status, headers, body

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
-from kit.answers import Answer, Answers, Environ, Header, Stream, check_header
+from kit.answers import (
+    BODILESS,
+    Answer,
+    Answers,
+    Environ,
+    Header,
+    Stream,
+    bodiless,
+    check_header,
+)
 from kit.providers import is_async, place
 from kit.requests import KEPT, Request
 from kit.responses import Response
@@ -62,8 +73,13 @@ class Layers:
             return await _settled(inner, failed, on_loop)
         function, awaits = self._layers[depth]
         passed: list[Stream] = []
+        proceeded = False
 
         async def proceed() -> Response:
+            nonlocal proceeded
+            if proceeded:
+                raise RuntimeError(f"{place(function)} called proceed() twice")
+            proceeded = True
             line, headers, body = await self._answer(environ, inner, failed, on_loop, depth + 1)
             if isinstance(body, Stream):
                 passed.append(body)
@@ -77,29 +93,88 @@ class Layers:
             if awaits:
                 result = await function(request, proceed)
             elif on_loop:
-                result = await in_thread(function, request, lambda: wait(proceed()))
+                result = await _beside(function, request, proceed)
             else:
                 result = function(request, lambda: drive(proceed()))
             if isinstance(result, _Passed):
-                return result.status, result.checked_headers(), _body(result)
+                return result.answer()
+            if result is None or inspect.isawaitable(result):
+                raise TypeError(_no_answer(function, result))
             return self._answers.answer(environ, result)
 
-        answer = await _settled(layered, failed, on_loop)
+        try:
+            answer = await _settled(layered, failed, on_loop)
+        except BaseException as error:  # cancelled, or raised again for a debugger
+            for stream in passed:
+                await stream.end(error)
+            raise
         for stream in passed:
-            if stream is not answer[2]:
-                await stream.end(GeneratorExit("another answer took its place"))
+            await _replaced(stream, answer[2])
         return answer
+
+
+async def _beside(
+    function: Callable[..., Any], request: Request, proceed: Callable[[], Awaitable[Response]]
+) -> Any:
+    """Call a plain layer in a thread; what it waits for there is cancelled with it."""
+    tasks: list[asyncio.Task[Any] | None] = []
+
+    async def noted() -> Response:
+        tasks.append(asyncio.current_task())
+        return await proceed()
+
+    calling = asyncio.ensure_future(in_thread(function, request, lambda: wait(noted())))
+    try:
+        return await asyncio.shield(calling)
+    except asyncio.CancelledError:
+        for task in tasks:
+            if task is not None:
+                task.cancel()
+        with suppress(Exception, asyncio.CancelledError):
+            await calling
+        raise
+
+
+def _no_answer(function: Callable[..., Any], result: Any) -> str:
+    if result is None:
+        return f"{place(function)} returned nothing: return what proceed() gave, or another answer"
+    if inspect.iscoroutine(result):
+        result.close()
+    return f"{place(function)} returned what is to be awaited: write `await proceed()`"
+
+
+async def _replaced(stream: Stream, body: Iterable[bytes]) -> None:
+    """End the stream of an inner answer, unless it is sent; then with what is made of it."""
+
+    async def end(error: BaseException | None) -> None:
+        await stream.end(error)
+
+    if isinstance(body, Stream) and body is not stream:
+        body.then(end)
+    elif body is not stream:
+        await end(GeneratorExit("another answer took its place"))
 
 
 async def _settled(inner: Inner, failed: Failed, on_loop: bool) -> Answer:
     """Return an answer whose first chunk is made, if it is a stream."""
     try:
         answer = await inner()
-        if isinstance(stream := answer[2], Stream):
-            await stream.start() if on_loop else stream.begin()
+        await _begun(answer[2], on_loop)
         return answer
     except Exception as error:
-        return await failed(error)
+        answer = await failed(error)
+        await _begun(answer[2], on_loop)
+        return answer
+
+
+async def _begun(body: Iterable[bytes], on_loop: bool) -> None:
+    if not isinstance(body, Stream):
+        return
+    if on_loop:
+        body.run, body.aside = wait, body.aside or in_thread
+        await body.start()
+    else:
+        body.begin()
 
 
 class _Passed(Response):
@@ -111,16 +186,17 @@ class _Passed(Response):
         self.response = body
         self._had = headers
 
-    def checked_headers(self) -> list[Header]:
-        """Return the headers; raise ValueError for a new one that cannot be sent."""
-        headers = list(self.headers)
+    def answer(self) -> Answer:
+        """Return it as it is by now; raise ValueError for what cannot be sent."""
+        headers, body = list(self.headers), self.response
         if headers != self._had:
             for header in headers:
                 if header not in self._had:
                     check_header(*header)
-        return headers
-
-
-def _body(response: Response) -> Iterable[bytes]:
-    body = response.response
-    return body if isinstance(body, (Stream, list)) else list(response.iter_encoded())
+        check_header("Status", self.status)
+        if not isinstance(body, (Stream, list)):
+            body = Stream(iter(self.iter_encoded()))
+            headers = [header for header in headers if header[0].lower() != "content-length"]
+        if self.status_code in BODILESS:
+            return bodiless(self.status, headers, [])
+        return self.status, headers, body

@@ -22,6 +22,7 @@ from kit.errors import Invalid, KitError, Unauthorized
 from kit.plans import Plan
 from kit.slots.formats.negotiation import SUFFIXED
 
+_OF_THE_BODY = {"content-type", "content-length"}
 Perform = Callable[[Plan, Environ, Mapping[str, Any]], Awaitable[Answer]]
 
 logger = logging.getLogger("kit")
@@ -96,6 +97,8 @@ class Failures:
                 answer = await perform(plan, environ, {"error": error, "status": status})
                 return _own(answer, status, error, request_id)
             except Exception as failed:
+                if isinstance(failed, HTTPException) and isinstance(failed.response, Response):
+                    return self.answers.response(environ, failed.response)
                 if self._debug:
                     raise
                 status, request_id = max(500, _status(failed)), request_id or secrets.token_hex(8)
@@ -103,7 +106,7 @@ class Failures:
                 error = failed
         try:
             return self._standard(environ, error, status, request_id)
-        except ValueError as failed:  # a header that cannot be sent
+        except Exception as failed:  # such as a header that cannot be sent
             request_id = request_id or secrets.token_hex(8)
             _log(environ, failed, 500, request_id)
             return self._standard(environ, failed, 500, request_id)
@@ -134,7 +137,8 @@ class Failures:
 
 def _status(error: Exception) -> int:
     if isinstance(error, KitError):
-        return error.status
+        is_one = isinstance(error.status, int) and 300 <= error.status <= 599
+        return error.status if is_one else 500
     if isinstance(error, HTTPException):
         return error.code or 500
     return 500
@@ -160,8 +164,8 @@ def _headers(error: Exception, request_id: str) -> list[Header]:
         headers += [h for h in error.get_headers() if h[0].lower() != "content-type"]
     if isinstance(error, KitError):
         for name, value in error.headers:
-            check_header(name, value)
-            headers.append((name, value))
+            if check_header(name, str(value)) not in _OF_THE_BODY:
+                headers.append((name, str(value)))
     return headers
 
 
@@ -177,7 +181,9 @@ def settling(convert: Convert) -> Convert:
         has_status = isinstance(result, Response) or (
             isinstance(result, tuple) and any(isinstance(one, int) for one in result[1:])
         )
-        return line if has_status or not line.startswith("200") else "", headers, body
+        if result is None:
+            headers.append(("Content-Length", "0"))
+        return line if has_status or line.startswith("304") else "", headers, body
 
     return converted
 
@@ -186,7 +192,9 @@ def _own(answer: Answer, status: int, error: Exception, request_id: str) -> Answ
     """Give an error page the headers of the error, and its status unless it has one."""
     line, headers, body = answer
     line = line or STATUS_LINES.get(status) or f"{status} Unknown"
-    return line, [*headers, *_headers(error, request_id)], body
+    own = {name.lower() for name, _ in headers}
+    more = [header for header in _headers(error, request_id) if header[0].lower() not in own]
+    return line, [*headers, *more], body
 
 
 def _detail(error: Exception, status: int) -> str:

@@ -61,6 +61,16 @@ class Request(WerkzeugRequest):
         self.environ = environ
         self.limits = limits
 
+    def limited(self, limits: Limits) -> Request:
+        """Let the limits of a route hold from now on, and for a body that has been read, too."""
+        self.limits = limits
+        read = len(self.__dict__.get("_cached_data") or b"")
+        if not read and "form" in self.__dict__:
+            read = self.content_length or 0
+        if read > limits.body:
+            too_much(f"The body is larger than {limits.body}")
+        return self
+
     def __getattr__(self, name: str) -> Any:
         """Let Werkzeug read method, headers and the rest when the first of them is asked for."""
         if "method" in self.__dict__ or name.startswith("_"):

@@ -270,10 +270,7 @@ class _Events:
 @provider(name="request", inline=True)
 def _request(environ: Environ, limits: Limits) -> Request:
     kept: Request | None = environ.get(KEPT)
-    if kept is None:
-        return Request(environ, limits)
-    kept.limits = limits  # those of the route
-    return kept
+    return Request(environ, limits) if kept is None else kept.limited(limits)
 
 
 @provider(name="response_headers", inline=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -246,6 +247,161 @@ def test_streams_pass_by_and_those_that_are_replaced_are_ended(ask, put):
     replaced.append(True)
     assert (ask(app).text, ask(app, "/later").text) == ("other", "other")
     assert ended == ["plain", "later"] * 2
+
+
+def letters(ended: list[str]) -> App:
+    app = App()
+
+    @app.get("/")
+    def pieces():
+        try:
+            yield from "abc"
+        finally:
+            ended.append("pieces")
+
+    return app
+
+
+@pytest.mark.parametrize(
+    ("change", "text", "status"),
+    [
+        (lambda r: (r, 201), "abc", 201),
+        (lambda r: (r, {"X-A": "b"}), "abc", 200),
+        (lambda r: Response(r.response), "abc", 200),
+        (lambda r: Response(piece.upper() for piece in r.response), "ABC", 200),
+        (lambda r: setattr(r, "status_code", 204) or r, "", 204),
+    ],
+)
+def test_a_stream_goes_whole_into_another_answer(ask, put, change, text, status):
+    put(app := letters(ended := []), change)
+    answer = ask(app)
+    assert (answer.text, answer.status_code, ended) == (text, status, ["pieces"])
+
+
+def test_the_pieces_of_a_stream_may_be_mapped_or_read_in_plain_code(ask):
+    app = letters(ended := [])
+
+    @app.around
+    def read(request, proceed):
+        response = proceed()
+        response.data = response.data * 2
+        return response
+
+    assert (ask(app).text, ended) == ("abcabc", ["pieces"])
+
+
+@pytest.mark.parametrize("status", [204, 304])
+def test_a_status_without_a_body_takes_it_away(ask, put, status):
+    put(app := routes(App()), lambda response: setattr(response, "status_code", status) or response)
+    answer = ask(app)
+    assert (answer.data, answer.status_code) == (b"", status)
+    assert "Content-Length" not in answer.headers
+
+
+def wrong(app: App) -> None:
+    app.around(lambda request, proceed: None)
+
+
+def forgot_to_await(app: App) -> None:
+    @app.around
+    async def around(request, proceed):
+        return proceed()
+
+
+def twice(app: App) -> None:
+    @app.around
+    def around(request, proceed):
+        proceed()
+        return proceed()
+
+
+@pytest.mark.parametrize(
+    ("mistake", "said"),
+    [
+        (wrong, r"test_around.py:\d+ returned nothing: return what proceed\(\) gave"),
+        (forgot_to_await, r"test_around.py:\d+ returned what is to be awaited: write `await"),
+        (twice, r"test_around.py:\d+ called proceed\(\) twice"),
+    ],
+)
+def test_a_mistake_in_one_names_its_line(ask, caplog, mistake, said):
+    mistake(app := routes(App()))
+    assert ask(app).status_code == 500
+    assert re.search(said, caplog.text)
+
+
+@pytest.mark.parametrize("line", ["200 OK\r\nX-Evil: 1"])
+def test_a_status_line_cannot_carry_headers(ask, put, line):
+    put(app := routes(App()), lambda response: setattr(response, "status", line) or response)
+    answer = ask(app)
+    assert (answer.status_code, "X-Evil" in answer.headers) == (500, False)
+
+
+def asked(app: App, events: list[str], path: str = "/") -> None:
+    """Ask by ASGI, and leave when the application has noted its first event."""
+
+    async def ask() -> None:
+        came = [{"type": "http.request", "body": b"", "more_body": False}]
+
+        async def receive():
+            while not came and not events:
+                await asyncio.sleep(0.01)
+            return came.pop() if came else {"type": "http.disconnect"}
+
+        async def send(message):
+            await asyncio.sleep(0)
+
+        scope = {"type": "http", "http_version": "1.1", "method": "GET", "path": path}
+        scope |= {"query_string": b"", "headers": [(b"host", b"localhost")], "scheme": "http"}
+        await asyncio.wait_for(app.asgi(scope, receive, send), 20)
+
+    asyncio.run(ask())
+
+
+def test_a_client_that_leaves_a_waiting_one_leaves_nothing_open():
+    app = letters(ended := [])
+    left: list[str] = []
+
+    @app.around
+    async def around(request, proceed):
+        response = await proceed()
+        left.append("waits")
+        await asyncio.sleep(60)
+        return response
+
+    asked(app, left)
+    assert ended == ["pieces"]
+    app.stop()
+
+
+def test_a_client_that_leaves_cancels_the_coroutine_beneath_a_plain_one():
+    app, events = App(), []
+
+    @app.get("/")
+    async def wait_long():
+        events.append("began")
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            events.append("cancelled")
+            raise
+
+    plain(app, marked)
+    asked(app, events)
+    assert events == ["began", "cancelled"]
+    app.stop()
+
+
+@pytest.mark.parametrize("first", ["body", "form"])
+def test_a_smaller_limit_of_a_route_holds_for_what_was_read_before(ask, first):
+    app = App()
+    app.post("/", csrf=False, limits={"body": "10 B"})(lambda request: str(len(request.body)))
+
+    @app.around
+    def around(request, proceed):
+        assert getattr(request, first) is not None
+        return proceed()
+
+    assert ask(app, "/", "POST", data={"x": "y" * 100}).status_code == 413
 
 
 def test_a_stream_that_fails_at_its_start_is_an_error_page_by_then(ask, put):

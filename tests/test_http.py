@@ -533,6 +533,62 @@ def test_data_of_an_error_handler_goes_out_whatever_is_accepted(accept):
         assert (answer.status_code, answer.json) == (404, {"errors": 404})
 
 
+def test_an_error_handler_that_returns_nothing_hides_no_error(app, caplog):
+    app.error(Exception)(lambda error: None)
+    app.get("/")(lambda: 1 / 0)
+    answer = Client(app).get("/")
+    assert (answer.status_code, answer.text, answer.headers["Content-Length"]) == (500, "", "0")
+
+
+def test_an_error_handler_may_end_with_a_response(app):
+    app.error(404)(lambda: abort(Response("own", 410)))
+    answer = Client(app).get("/nowhere")
+    assert (answer.status_code, answer.text) == (410, "own")
+
+
+@pytest.mark.parametrize(
+    ("members", "status"),
+    [
+        ({"headers": [("Retry-After", 5)], "status": 429}, 429),
+        ({"status": 204}, 500),
+        ({"status": "404"}, 500),
+        ({"headers": "nonsense"}, 500),
+        ({"status": 410, "headers": [("Content-Type", "x/y")]}, 410),
+    ],
+)
+def test_an_error_whose_members_are_wrong_is_still_a_page(app, caplog, members, status):
+    error = type("OddError", (KitError,), members)
+
+    @app.get("/")
+    def fail():
+        raise error
+
+    answer = Client(app).get("/")
+    assert (answer.status_code, answer.content_type) == (status, HTML)
+
+
+@pytest.mark.parametrize("status", [204, 304])
+def test_an_open_file_is_not_sent_with_a_status_that_has_no_body(app, tmp_path, status):
+    (tmp_path / "file").write_text("text")
+    files = []
+
+    @app.get("/")
+    def send():
+        files.append((tmp_path / "file").open("rb"))
+        return Response(files[-1], status)
+
+    answer = Client(app).get("/")
+    assert (answer.status_code, answer.data, files[0].closed) == (status, b"", True)
+
+
+def test_an_open_file_is_no_page_unless_that_is_said(app, tmp_path):
+    (tmp_path / "file").write_text("<script>")
+    app.get("/")(lambda: (tmp_path / "file").open("rb"))
+    answer = Client(app).get("/")
+    assert (answer.text, answer.content_type) == ("<script>", "application/octet-stream")
+    answer.close()
+
+
 def test_a_page_for_a_status_may_answer_programs_too(app):
     app.error(404, always=True)(lambda: "lost")
     app.error(405)(lambda: "wrong")

@@ -509,3 +509,18 @@ def test_a_stream_is_closed_even_if_its_end_is_cancelled_before_a_thread_is_free
 
     asyncio.run(end())
     assert closed == ["pieces", "then"]
+
+
+def test_at_the_end_of_a_stream_everything_is_finished_whatever_fails():
+    finished = []
+
+    def fail(error):
+        finished.append("fails")
+        raise OSError
+
+    stream = Stream(iter("a"))
+    for finish in (lambda error: finished.append("first"), fail):
+        stream.then(finish)
+    with pytest.raises(OSError):  # noqa: PT011 - the one from above
+        stream.close()
+    assert finished == ["fails", "first"]
