@@ -1,4 +1,4 @@
-"""granian: a server in Rust, by WSGI and ASGI."""
+"""granian: a server in Rust, by ASGI."""
 
 from __future__ import annotations
 

@@ -18,10 +18,9 @@ class Granian:
     """granian: HTTP/1.1 in threads of its own, written in Rust."""
 
     lacks: ClassVar = {
+        "wsgi": "by WSGI granian takes a broken upload for a whole one",
         "addresses": "granian listens on one address",
         "ping": "granian sends no pings",
-        "slow clients": "by WSGI a thread waits for each slow body: put a proxy in front",
-        "header names": "by WSGI granian takes X_Name for the header X-Name",
     }
 
     def __init__(self, options: ServingOptions) -> None:
@@ -29,14 +28,13 @@ class Granian:
 
     def serve(self, service: Service) -> None:
         """Run the worker of granian in this process."""
-        options, by_wsgi = self._options, service.gateway == "wsgi"
+        options = self._options
         _Worker(
             service.listeners[0],
-            interface=Interfaces.WSGI if by_wsgi else Interfaces.ASGI,
-            blocking_threads=service.threads if by_wsgi else 1,
+            interface=Interfaces.ASGI,
+            blocking_threads=1,
             runtime_mode=RuntimeModes.mt,
             http=HTTPModes.http1,
-            websockets=not by_wsgi,
             backlog=options.backlog,
             backpressure=options.connections,
             http1_settings=HTTP1Settings(
@@ -59,6 +57,5 @@ class _Worker(MPServer):
         self._ssp = self._sso = None
         self._shd: Any = SocketHolder(self._listener.fileno(), is_unix, self.backlog)  # type: ignore[call-arg]
         self._start_ipc()  # type: ignore[no-untyped-call]
-        wsgi, asgi = self._spawn_wsgi_worker, self._spawn_asgi_lifespan_worker
-        target = wsgi if self.interface is Interfaces.WSGI else asgi
+        target = self._spawn_asgi_lifespan_worker
         self._spawn_worker(0, target, lambda: application).inner.run()

@@ -124,9 +124,6 @@ def _gateway(app: App, filling: Filling, problems: list[Problem]) -> Gateway:
         what += f": {lacks['asgi']}." if "asgi" in lacks else "."
         mend = _OTHER if "asgi" in lacks else 'Set [serving] gateway = "asgi".'
         against["wsgi"].append(Problem(route.where, what, mend))
-    if app.stack.tables["security"].proxies and "header names" in lacks:
-        what = f"[security] proxies cannot be told from clients: {lacks['header names']}."
-        against["wsgi"].append(Problem(filling.where, what, 'Set [serving] gateway = "asgi".'))
     likes_asgi = any(is_async(route.handler) for route in app.routes)
     order: list[Gateway] = ["asgi", "wsgi"] if likes_asgi else ["wsgi", "asgi"]
     if options.gateway != "auto":

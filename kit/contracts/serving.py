@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -33,7 +34,13 @@ CONNECTIONS = 3
 HEAD = 8192
 LARGE = 3_000_000
 MESSAGE = 100_000
-BY_WSGI = ("slow clients", "header names")
+KEEPING = ("/keep", "/keep/stream")  # what takes uploads
+KEEPING_ASYNC = ("/keep/loaded", "/keep/pieces")
+PARTS = (  # of an upload of 10 bytes
+    b"Content-Length: 10\r\n\r\n12345",
+    b"Transfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n",
+    b"Transfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n5\r\n678",
+)
 WAIT = 20  # seconds that anything may take that is bound to come
 
 APP = """
@@ -95,6 +102,21 @@ def echo(rest, request, environ):
     }
 
 
+def kept(data):
+    note("kept")
+    return data.decode()
+
+
+@app.route("/keep", ["POST"], csrf=False)
+def keep(request):
+    return kept(request.body)
+
+
+@app.route("/keep/stream", ["POST"], csrf=False)
+def keep_stream(request):
+    return kept(request.stream.read())
+
+
 @app.get("/large")
 def large():
     return b"x" * LARGE, 201, [("Set-Cookie", "a=1"), ("Set-Cookie", "b=2")]
@@ -138,6 +160,16 @@ async def talk(socket):
     await socket.accept()
     async for message in socket:
         await socket.send(message)
+
+
+@app.route("/keep/loaded", ["POST"], csrf=False)
+async def keep_loaded(request):
+    return kept((await request.load()).body)
+
+
+@app.route("/keep/pieces", ["POST"], csrf=False)
+async def keep_pieces(request):
+    return kept(await request.pieces().read())
 
 
 @app.get("/wait")
@@ -382,7 +414,7 @@ class ServingContract(Contract):
         """Return what the server says that it lacks, as far as that is about this gateway."""
         found: dict[str, str] = getattr(cls.server, "lacks", {})
         if cls.gateway == "asgi":
-            return {name: why for name, why in found.items() if name not in BY_WSGI}
+            return {name: why for name, why in found.items() if name != "slow clients"}
         return {"asgi": "this is the server by WSGI", **found}
 
     @pytest.fixture
@@ -477,7 +509,7 @@ class ServingContract(Contract):
         )
         assert given == ["127.0.0.1", "http", "", "6.6.6.6"]
 
-    @clause("G7", needs="header names")
+    @clause("G7")
     def test_a_header_is_taken_for_no_other(self, running: Running) -> None:
         """A header with `_` in its name is not taken for the one with `-`."""
         with running.connect() as connection:
@@ -646,3 +678,27 @@ class ServingContract(Contract):
         assert running.notes.count("started") == running.notes.count("stopped")
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", port), timeout=1)
+
+    @clause("G18")
+    def test_a_part_of_an_upload_is_never_taken_for_all(self, running: Running) -> None:
+        """An upload that breaks off, chunked or with a length, is never taken for a whole one."""
+        paths = KEEPING + (KEEPING_ASYNC if self.gateway == "asgi" else ())
+        kept, connections = running.notes.count("kept"), []
+        for path, part in product(paths, PARTS * 2):
+            connections.append(running.connect())
+            head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\n".encode()
+            connections[-1].sendall(head + part)
+        time.sleep(0.3)  # so that some are being read
+        closed, reset = connections[::2], connections[1::2]
+        for one in reset:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            one.close()
+        for one in closed:
+            one.shutdown(socket.SHUT_WR)
+        assert b"200" not in {everything(one)[9:12] for one in closed}
+        client = running.client()
+        for path, chunked in product(paths, (False, True)):
+            data = iter([b"12345", b"67890"]) if chunked else b"1234567890"
+            client.request("POST", path, data, {"Host": "localhost"}, encode_chunked=chunked)
+            assert client.getresponse().read() == b"1234567890"
+        assert running.notes.count("kept") == kept + 2 * len(paths)

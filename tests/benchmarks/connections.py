@@ -17,15 +17,13 @@ from processes import HERE, PATIENCE, Server, before, serving
 
 SERVERS = {
     "uvicorn": "asgi",
-    "granian ASGI": "asgi",
+    "granian": "asgi",
     "hypercorn": "asgi",
-    "granian WSGI": "wsgi",
     "gunicorn": "wsgi",
     "waitress": "wsgi",
 }
 MORE = {
-    "granian ASGI": "--backlog 4096",
-    "granian WSGI": "--backlog 4096",
+    "granian": "--backlog 4096",
     "hypercorn": "--backlog 2048",
     "gunicorn": "--worker-connections 4000",
     "waitress": "--connection-limit 4000 --asyncore-use-poll",

@@ -19,8 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 COMMANDS = {
-    "granian WSGI": "granian --interface wsgi --host 127.0.0.1 --port {port} --no-log",
-    "granian ASGI": "granian --interface asgi --host 127.0.0.1 --port {port} --no-log",
+    "granian": "granian --interface asgi --host 127.0.0.1 --port {port} --no-log",
     "gunicorn": "gunicorn --bind 127.0.0.1:{port} --worker-class gthread --threads 4"
     " --keep-alive 60 --log-level warning",
     "uvicorn": "uvicorn --host 127.0.0.1 --port {port} --interface asgi3 --no-access-log"

@@ -21,20 +21,20 @@ APPS = {
     SHORT: "peers.served_bare:{kind}",
     OURS: "peers.served_framekit:{kind}",
 }
-SERVERS = {"granian WSGI": "wsgi", "granian ASGI": "asgi", "gunicorn": "wsgi", "uvicorn": "asgi"}
+SERVERS = {"granian": "asgi", "uvicorn": "asgi", "gunicorn": "wsgi", "waitress": "wsgi"}
 PATHS = {"plain text": "/", "JSON": "/json"}
 LIMIT = 0.95
 SERVER_CORE, CLIENT_CORE = 0, 1
 CONNECTIONS = 16
 NOTES = [
     f"wrk with {CONNECTIONS} connections on one core keeps a server with one worker busy on"
-    " another; gunicorn has 4 threads, all else is as the servers come",
+    " another; gunicorn and waitress have 4 threads, all else is as the servers come",
     "a second is one of the server's CPU time: so much it answers in a second, unless other"
     " processes take its core from it",
     f"{BARE!r} is a callable that sends the same status, headers and body, with its list of"
     " headers ready made, and encodes JSON for each request with msgspec, as ours does",
     f"{SHORT!r} is the same without the five headers for security: what these alone cost",
-    "gunicorn and granian WSGI run plain handlers, uvicorn and granian ASGI those with async def",
+    "gunicorn and waitress run plain handlers, granian and uvicorn those with async def",
 ]
 _COUNT = re.compile(r"^ *([0-9]+) requests in ", re.MULTILINE)
 _WRONG = re.compile(r"^ *(?:Non-2xx|Socket errors).*$", re.MULTILINE)

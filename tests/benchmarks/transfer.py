@@ -14,9 +14,8 @@ from processes import PATIENCE, Server, serving
 
 SERVERS = {
     "uvicorn": "asgi",
-    "granian ASGI": "asgi",
+    "granian": "asgi",
     "hypercorn": "asgi",
-    "granian WSGI": "wsgi",
     "gunicorn": "wsgi",
 }
 LIMIT = 20 << 20

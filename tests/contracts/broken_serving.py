@@ -117,3 +117,7 @@ class TestG16(Broken):
 
 class TestG17(Broken):
     """So does the end."""
+
+
+class TestG18(Broken):
+    """Who breaks off has said all."""

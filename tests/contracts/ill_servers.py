@@ -13,7 +13,6 @@ from dataclasses import replace
 from typing import Any
 
 import kit_hypercorn.serving
-from kit_granian.serving import Granian
 from kit_gunicorn.serving import Gunicorn
 from kit_hypercorn.serving import Hypercorn
 from kit_uvicorn.serving import Uvicorn
@@ -86,8 +85,15 @@ class G6(Wrapped, Waitress):
         return wrapped
 
 
-class G7(Granian):
-    lacks = {name: why for name, why in Granian.lacks.items() if name != "header names"}
+class G7(Wrapped, Uvicorn):
+    def wrap(self, app: App) -> App:
+        async def wrapped(scope: Any, receive: Any, send: Any) -> None:
+            headers = [
+                (name.replace(b"_", b"-"), value) for name, value in scope.get("headers", ())
+            ]
+            await app({**scope, "headers": headers}, receive, send)
+
+        return wrapped
 
 
 class G8(Hypercorn):
@@ -154,3 +160,16 @@ class Abrupt(Waitress):
 
 
 G16 = G17 = Abrupt
+
+
+class G18(Wrapped, Uvicorn):
+    def wrap(self, app: App) -> App:
+        async def wrapped(scope: Any, receive: Any, send: Any) -> None:
+            async def ending() -> Any:
+                message = await receive()
+                is_gone = message["type"] == "http.disconnect"
+                return {"type": "http.request"} if is_gone else message
+
+            await app(scope, ending, send)
+
+        return wrapped

@@ -11,11 +11,7 @@ from kit_waitress.serving import Waitress
 from kit.contracts.serving import ServingContract
 
 
-class TestGranianWSGI(ServingContract):
-    server, use, gateway = Granian, "granian", "wsgi"
-
-
-class TestGranianASGI(ServingContract):
+class TestGranian(ServingContract):
     server, use, gateway = Granian, "granian", "asgi"
 
 

@@ -19,7 +19,7 @@ from kit.plugins import load_object
 
 KIT = Path(sys.executable).with_name("kit")
 SERVERS = {
-    "granian": ("wsgi", "asgi"),
+    "granian": ("asgi",),
     "gunicorn": ("wsgi", "asgi"),
     "hypercorn": ("asgi",),
     "uvicorn": ("asgi",),

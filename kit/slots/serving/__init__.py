@@ -28,7 +28,6 @@ CAPABILITIES = {
     "head": "the headers of a request are at most `head` in all",
     "ping": "WebSockets are pinged each `ping`",
     "slow clients": "by WSGI too, a client that is slow occupies no thread",
-    "header names": "by WSGI too, X_Name is never taken for the header X-Name",
 }
 """What a server may lack, by name, with what it is; those named like an option are that option."""
 
