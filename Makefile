@@ -6,7 +6,7 @@ BIN := .venv/bin
 
 AXE := build/npm/node_modules/axe-core/axe.min.js
 
-.PHONY: help run test browser bench figures docs tables format clean
+.PHONY: help run test matrix browser bench figures docs tables format clean
 
 help:            ## List the chores
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -17,7 +17,10 @@ run: .venv/.app          ## Serve recipes/$(RECIPE) on http://127.0.0.1:$(PORT)
 test: .venv/.dev         ## Check everything: lint, types, layers, tests, docs, wheel
 	@$(BIN)/python tests/check.py
 
-browser: .venv/.dev $(AXE)  ## Use the address book and the chat in a real browser (needs chromium and npm)
+matrix: .venv/.dev      ## Run every recipe on every two components, on SQLite and database servers
+	@$(BIN)/python tests/matrix.py $(RECIPES)
+
+browser: .venv/.dev $(AXE)  ## Use recipes in a real browser (needs chromium and npm)
 	@$(BIN)/python -m pytest -q tests/browser
 
 bench: .venv/.dev        ## Measure beside other frameworks, and on servers (needs wrk)

@@ -26,6 +26,7 @@ import pytest
 
 from kit import hookspecs
 from kit.assembly import KERNEL_TABLES
+from kit.cli.recipes import first_line, recipes
 from kit.components import Component, Slot
 from kit.contracts import Contract
 from kit.contracts.templating import SOURCES
@@ -358,6 +359,16 @@ def source_page() -> str:
     return table(("template", "what it does", "asks for"), rows)
 
 
+def recipe_page() -> str:
+    """Return what each recipe is, and how long its framework is."""
+    rows = []
+    for name, folder in recipes().items():
+        framework = folder / "framework.py"
+        length = len(framework.read_text("utf-8").splitlines()) if framework.is_file() else 0
+        rows.append((f"`{name}`", first_line(folder), str(length) if length else "none of its own"))
+    return table(("recipe", "what it is", "lines of `framework.py`"), rows)
+
+
 def cheap_pages() -> dict[str, str]:
     """Return all generated pages but the capability tables, by file name."""
     pages: dict[str, str | None] = {
@@ -370,6 +381,7 @@ def cheap_pages() -> dict[str, str]:
         "cli.md": cli_page(),
         "findings.md": finding_page(),
         "sources.md": source_page(),
+        "recipes.md": recipe_page(),
     }
     for slot in slots():
         pages[f"slot-{slot.name}.md"] = slot_page(slot)

@@ -85,6 +85,17 @@ class Limits:
                 raise ValueError(f"{name} = {value!r}: it is a whole number, not negative")
 
 
+@dataclass(frozen=True, kw_only=True)
+class MatrixOptions:
+    """The table ``[matrix]``: what ``kit matrix`` does not try.
+
+    `without` names a component (``"templating.mako"``), a gateway (``"gateway.wsgi"``), or several
+    that do not go together (``"persistence.peewee + gateway.asgi"``), each with the reason why.
+    """
+
+    without: dict[str, str] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class Filling:
     """A slot with the component that fills it: its imported factory and its checked options."""
@@ -143,6 +154,7 @@ KERNEL_TABLES: dict[str, type] = {
     "security": SecurityOptions,
     "cors": CorsOptions,
     "responses": ResponsesOptions,
+    "matrix": MatrixOptions,
 }
 
 

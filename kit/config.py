@@ -140,7 +140,7 @@ def _lines(text: str) -> Iterator[tuple[Keys, int]]:
 
 
 def _dotted(text: str) -> Keys:
-    return tuple(part.strip().strip("\"'") for part in text.split("."))
+    return tuple(part.strip("\"'") for part in re.findall(r"""[\w-]+|"[^"]*"|'[^']*'""", text))
 
 
 def _from_environment(config: Config) -> Iterator[tuple[Keys, Setting]]:

@@ -12,9 +12,10 @@ import click
 
 from kit import __version__
 from kit.cli.options import project_options
-from kit.cli.output import Mistake
+from kit.cli.output import Mistake, print_problems
 from kit.cli.project import Project
-from kit.errors import ConfigError, nearest
+from kit.errors import ConfigError, Problem, nearest
+from kit.providers import place
 
 COMMANDS = {
     "check": "Check the configuration and the application.",
@@ -52,7 +53,14 @@ class Commands(click.Group):
         return _contributed(ctx).get(cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of commands without importing the kernel's."""
+        """Write the list of commands without importing the kernel's.
+
+        What is wrong with those of plug-ins and of the application is told on stderr.
+        """
+        try:
+            _contributed(ctx)
+        except ConfigError as error:
+            print_problems(error)
         rows = []
         for name in self.list_commands(ctx):
             command = None if name in COMMANDS else self.get_command(ctx, name)
@@ -82,14 +90,34 @@ def _contributed(ctx: click.Context) -> dict[str, click.Command]:
     project = ctx.find_root().obj or Project(Path(os.environ.get("KIT_CONFIG", "kit.toml")))
     if not project.path.exists():
         return {}
-    found = [
-        command
-        for _, commands in project.stack().plugins.each("kit_commands")
+    return commands_of(project)
+
+
+def commands_of(project: Project) -> dict[str, click.Command]:
+    """Return the commands of the application and its plug-ins by name.
+
+    Raises ConfigError, with both places, where two have one name, or one has a kernel's.
+    """
+    given = [
+        (command, f"plug-in {plugin!r}")
+        for plugin, commands in project.stack().plugins.each("kit_commands")
         for command in commands
     ]
     if project.config.get("app", "import"):
-        found += [_command(one) for one in project.app.commands]
-    return {command.name or "": command for command in found}
+        given += [(_command(one), place(one)) for one in project.app.commands]
+    found: dict[str, click.Command] = {}
+    places = dict.fromkeys(COMMANDS, "the kernel")
+    problems = []
+    for command, giver in given:
+        name = command.name or ""
+        where = giver if command.callback is None else place(command.callback)
+        if name in places:
+            what = f"gives the command {name!r}, and so does {places[name]}."
+            problems.append(Problem(where, what, "Rename one of them."))
+        found[name], places[name] = command, where
+    if problems:
+        raise ConfigError(problems)
+    return found
 
 
 def _command(function: Callable[..., Any]) -> click.Command:
@@ -99,6 +127,7 @@ def _command(function: Callable[..., Any]) -> click.Command:
 
     @click.command(function.__name__.replace("_", "-"), help=function.__doc__)
     @project_options
+    @wraps(function)  # which shows its place
     def command(project: Project) -> None:
         click.get_current_context().call_on_close(project.app.stop)
         if (said := project.called(function)) is not None:

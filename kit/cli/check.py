@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import click
 
+from kit.assembly import Stack, in_order
+from kit.cli.catalogue import catalogue
 from kit.cli.deploy import FINDINGS, accepted, findings
+from kit.cli.left_out import left_out
 from kit.cli.options import project_options
 from kit.cli.project import Project
-from kit.errors import listing, nearest
+from kit.errors import ConfigError, Problem, listing, nearest
 
 
 def _ids(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -36,7 +39,7 @@ def command(project: Project, deploy: bool, ignore: tuple[str, ...]) -> None:
     Example:
         KIT_PROFILE=production kit check --deploy --ignore KIT-D007
     """
-    stack = project.stack()
+    stack = _stack(project)
     reasons = accepted(project.config, stack)
     routes = []
     if project.config.get("app", "import"):
@@ -56,3 +59,19 @@ def command(project: Project, deploy: bool, ignore: tuple[str, ...]) -> None:
         click.echo(f"{len(left)} findings{others}.")
         if left:
             raise SystemExit(1)
+
+
+def _stack(project: Project) -> Stack:
+    """Return the checked stack; what is wrong with ``[matrix]`` is reported with all the rest."""
+    problems: list[Problem] = []
+    try:
+        left_out(catalogue(project.config), project.config)
+    except ConfigError as error:
+        problems += error.problems
+    try:
+        stack = project.stack()
+    except ConfigError as error:
+        raise ConfigError(in_order([*error.problems, *problems])) from error
+    if problems:
+        raise ConfigError(problems)
+    return stack

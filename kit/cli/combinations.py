@@ -5,20 +5,21 @@ from __future__ import annotations
 import itertools
 import os
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
 from kit.assembly import KERNEL_TABLES
 from kit.cli.catalogue import Catalogue
+from kit.cli.left_out import AXIS, Axes, LeftOut, applying, nothing_left, possible, tried
 from kit.components import Component
 from kit.config import Config
 from kit.errors import ConfigError, Problem, listing, nearest
 from kit.options import DatabaseURL
 from kit.testing.browsers import GATEWAY, GATEWAYS, URL
 
-Axes = Mapping[str, Sequence[str]]
+_Pair = frozenset[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -71,15 +72,16 @@ def _scratched(value: str, scratch: Path) -> str:
     return f"sqlite:///{scratch / Path(value).name}"
 
 
-def axes(found: Catalogue, wanted: Sequence[str]) -> dict[str, list[Component]]:
+def axes(
+    found: Catalogue, wanted: Sequence[str], out: Sequence[LeftOut] = ()
+) -> dict[str, list[Component]]:
     """Return the components to try, by slot: of all that the config fills, or those in `wanted`.
 
     A slot for many stays as it is. Each of `wanted` is a slot (``templating``), or a slot with
-    names (``templating=jinja2,mako``).
+    names (``templating=jinja2,mako``), none of which may be left out everywhere.
     """
     if not wanted:
-        single = [slot for slot in found.named if not found.slots[slot].many]
-        return {slot: _all(found, slot) for slot in single}
+        return {slot: _all(found, slot) for slot in tried(found)}
     chosen = {}
     for text in wanted:
         slot, given, names = text.partition("=")
@@ -93,8 +95,18 @@ def axes(found: Catalogue, wanted: Sequence[str]) -> dict[str, list[Component]]:
         for name in names.split(",") if given else ():
             if name not in known:
                 raise _unknown("component", name, known, f"--slot {text}")
+            refuse(out, slot, name, f"--slot {text}")
         chosen[slot] = [known[name] for name in (names.split(",") if given else known)]
     return chosen
+
+
+def refuse(out: Sequence[LeftOut], slot: str, name: str, where: str) -> None:
+    """Raise ConfigError if what was asked for by name is left out everywhere."""
+    for one in out:
+        if one.lone == (slot, name):
+            what = f"{name!r} is left out: {one.reason}"
+            mend = f"Take {one.key!r} out of [matrix.without] ({one.where}) to try it."
+            raise ConfigError([Problem(where, what, mend)])
 
 
 def _all(found: Catalogue, slot: str) -> list[Component]:
@@ -132,59 +144,81 @@ def variations(found: Catalogue, texts: Sequence[str]) -> dict[str, list[str]]:
 def combinations(
     found: Catalogue,
     chosen: Mapping[str, Sequence[Component]],
-    varied: Axes,
+    varied: Mapping[str, Sequence[str]],
     gateways: Sequence[str] = GATEWAYS,
+    out: Sequence[LeftOut] = (),
     *,
     all: bool = False,
 ) -> list[Combination]:
     """Return combinations of the installed components, the gateways and the values of options.
 
     Without `all` there are just so many that every two components of different slots meet in one
-    of them, and every component meets every gateway. A value of a component's own option is varied
-    only where that component is in use.
+    of them, and every component meets every gateway, and every value of a slot's own option. What
+    is left out is in none of them. A value of a component's own option is varied only where that
+    component is in use.
     """
-    there = [[one.name for one in chosen[slot] if one.version() is not None] for slot in chosen]
-    tried = []
-    for *names, gateway in product(*there, gateways) if all else pairs([*there, gateways]):
-        components = dict(zip(chosen, names, strict=True))
+    shared = {key: varied[key] for key in varied if key.count(".") == 1}
+    names: Axes = {**{slot: _there(chosen[slot]) for slot in chosen}, AXIS: gateways, **shared}
+    out = list(applying(out, names, found))
+    if problems := nothing_left(names, out):
+        raise ConfigError(problems)
+    made = []
+    for row in every(names, out) if all else pairs(names, out):
+        components = {slot: row[slot] for slot in chosen}
         in_use = {slot: names[0] for slot, names in found.in_use.items()} | components
-        keys = [key for key in varied if _applies(key, in_use)]
+        keys = [key for key in varied if key not in shared and _applies(key, in_use)]
         for values in product(*(varied[key] for key in keys)):
-            tried.append(Combination(components, dict(zip(keys, values, strict=True)), gateway))
-    return tried
+            own = dict(zip(keys, values, strict=True)) | {key: row[key] for key in shared}
+            made.append(Combination(components, own, row[AXIS]))
+    return made
 
 
-def pairs(axes: Sequence[Sequence[str]]) -> Iterator[tuple[str, ...]]:
-    """Yield few tuples with one value of each axis, so that every two values meet in one of them.
+def every(axes: Axes, out: Sequence[LeftOut] = ()) -> Iterator[dict[str, str]]:
+    """Yield all rows with one value of each axis, but for what is left out."""
+    rows = (dict(zip(axes, row, strict=True)) for row in product(*axes.values()))
+    return (row for row in rows if possible(axes, out, row))
 
-    Each tuple takes, axis by axis, what makes the most new pairs (greedy pairwise testing).
+
+def pairs(axes: Axes, out: Sequence[LeftOut] = ()) -> Iterator[dict[str, str]]:
+    """Yield few rows, so that every two values of different axes meet in one of them if they can.
+
+    Each row takes, axis by axis, what makes the most new pairs (greedy pairwise testing), of what
+    can still be completed without what is left out.
     """
-    if len(axes) < 2 or not all(axes):
-        yield from product(*axes)
+    if len(axes) < 2 or not all(axes.values()):
+        yield from every(axes, out)
         return
-    numbers = range(len(axes))
     left = {
-        ((i, a), (j, b))
-        for i, j in itertools.combinations(numbers, 2)
-        for a in axes[i]
-        for b in axes[j]
+        frozenset([(i, a), (j, b)]): (x, y)
+        for i, j in itertools.combinations(axes, 2)
+        for x, a in enumerate(axes[i])
+        for y, b in enumerate(axes[j])
+        if possible(axes, out, {i: a, j: b})
     }
     while left:
-        first = min(left, key=lambda pair: ([axes[i].index(value) for i, value in pair], pair))
-        row: dict[int, str] = dict(first)
-        for number in numbers:
-            if number not in row:
-                new = {
-                    value: sum(
-                        tuple(sorted([(number, value), other])) in left for other in row.items()
-                    )
-                    for value in axes[number]
-                }
-                row[number] = max(new, key=lambda value: new[value])
-        left -= set(itertools.combinations(sorted(row.items()), 2))
-        yield tuple(row[number] for number in numbers)
+        row = dict(min(left.items(), key=lambda item: item[1])[0])
+        for axis in axes:
+            if axis not in row:
+                fitting = [v for v in axes[axis] if possible(axes, out, {**row, axis: v})]
+                row[axis] = _best(axis, fitting, row, left)
+        for pair in itertools.combinations(row.items(), 2):
+            left.pop(frozenset(pair), None)
+        yield row
+
+
+def _best(axis: str, names: Iterable[str], row: Mapping[str, str], left: Container[_Pair]) -> str:
+    """Return the name that makes the most pairs with a row that are still left."""
+
+    def new(name: str) -> int:
+        return sum(frozenset([(axis, name), other]) in left for other in row.items())
+
+    return max(names, key=new)
+
+
+def _there(components: Iterable[Component]) -> list[str]:
+    return [one.name for one in components if one.version() is not None]
 
 
 def _applies(key: str, in_use: Mapping[str, str]) -> bool:
-    slot, *rest = key.split(".")
-    return len(rest) < 2 or in_use.get(slot, "").rpartition(":")[2] == rest[0]
+    slot, name, *_ = key.split(".")
+    return in_use.get(slot, "").rpartition(":")[2] == name

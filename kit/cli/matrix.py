@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,7 +19,8 @@ from typing import Any
 import click
 
 from kit.cli.catalogue import catalogue, pip_line
-from kit.cli.combinations import Combination, axes, combinations, variations
+from kit.cli.combinations import Combination, axes, combinations, refuse, variations
+from kit.cli.left_out import AXIS, LeftOut, applying, left_out
 from kit.cli.options import project_options
 from kit.cli.output import print_problems, table
 from kit.cli.project import Project
@@ -36,7 +37,8 @@ from kit.testing.browsers import GATEWAYS
     "slots",
     multiple=True,
     metavar="SLOT[=NAME,NAME]",
-    help="Try the components of this slot only, or only these of it; repeatable.",
+    help="Try all components of this slot, or only those named; the slots that no --slot names"
+    " stay as kit.toml fills them. Repeatable.",
 )
 @click.option(
     "--vary",
@@ -48,10 +50,8 @@ from kit.testing.browsers import GATEWAYS
     "--gateway",
     "gateways",
     multiple=True,
-    default=GATEWAYS,
     type=click.Choice(GATEWAYS),
-    show_default="both",
-    help="Send the requests of the tests through this gateway only; repeatable.",
+    help="Send the requests of the tests through this gateway only.  [default: both]",
 )
 @click.option(
     "--jobs",
@@ -82,11 +82,16 @@ def command(
     """Run the application's tests on combinations of components.
 
     The slots that kit.toml fills are tried with every component that is installed, in as many
-    combinations as bring every two of them together once. The client of kit.testing sends its
-    requests through WSGI in some and through ASGI in the others, as KIT_GATEWAY says. Options of
-    a component (sessions.beaker.backend) are varied where that component is in use. Arguments
-    after -- go to pytest. Each combination gets SQLite files of its own, and those that share a
+    combinations as bring every two of them together once; not so serving, since the tests need no
+    server, and slots that take many components. The client of kit.testing sends its requests
+    through WSGI in some and through ASGI in the others, as KIT_GATEWAY says. Values of a slot's
+    own option (persistence.url) meet every component, and options of a component
+    (sessions.beaker.backend) are varied where that component is in use. Arguments after -- go to
+    pytest. Each combination gets SQLite files of its own, and those that share a
     database server run one after another. The exit code is 1 if anything failed.
+
+    What makes no sense for the application is not tried where [matrix.without] in kit.toml names
+    it with the reason, and is shown with that: "gateway.wsgi" = "web sockets need ASGI".
 
     \b
     Example:
@@ -97,16 +102,31 @@ def command(
     found = catalogue(project.config)
     if found.problems:
         print_problems(ConfigError(found.problems))
-    chosen = axes(found, slots)
-    tried = combinations(found, chosen, variations(found, vary), gateways, all=everything)
-    missing = [one for some in chosen.values() for one in some if one.version() is None]
+    out = left_out(found, project.config)
+    for gateway in gateways:
+        refuse(out, AXIS, gateway, f"--gateway {gateway}")
+    chosen = axes(found, slots, out)
+    gateways = gateways or GATEWAYS
+    varied = variations(found, vary)
+    tried = combinations(found, chosen, varied, gateways, out, all=everything)
+    offered = {slot: [one.name for one in some] for slot, some in chosen.items()}
+    out = list(applying(out, {**offered, AXIS: gateways}, found))
+    missing = _missing(chosen.values(), out)
     begun = time.monotonic()
     results = _with_progress(_run(tried, project.config, jobs, pytest_arguments), len(tried))
     results.sort(key=lambda result: tried.index(result.combination))
     seconds = time.monotonic() - begun
-    click.echo(_json(results, missing, seconds) if as_json else _report(results, missing, seconds))
+    show = _json if as_json else _report
+    click.echo(show(results, out, missing, seconds))
     if not results or not all(result.ok for result in results):
         raise SystemExit(1)
+
+
+def _missing(chosen: Iterable[Iterable[Component]], out: Sequence[LeftOut]) -> list[Component]:
+    """Return the components that would be tried if their libraries were installed."""
+    lone = [one.lone for one in out]
+    each = [one for some in chosen for one in some if (one.slot, one.name) not in lone]
+    return [one for one in each if one.version() is None]
 
 
 def _run(
@@ -151,8 +171,13 @@ def _with_progress(results: Iterator[Result], count: int) -> list[Result]:
     return done
 
 
-def _report(results: Sequence[Result], missing: Sequence[Component], seconds: float) -> str:
-    """Return the output of failures, the table, what is missing, and one line to sum up."""
+def _report(
+    results: Sequence[Result],
+    out: Sequence[LeftOut],
+    missing: Sequence[Component],
+    seconds: float,
+) -> str:
+    """Return the output of failures, the table, what is not in it and why, and a line to sum up."""
     parts = []
     for result in results:
         if not result.ok:
@@ -166,6 +191,7 @@ def _report(results: Sequence[Result], missing: Sequence[Component], seconds: fl
             [_row(result, columns) for result in results],
         )
     )
+    parts.extend(f"left out: {one.key}: {one.reason}" for one in out)
     parts.extend(f"missing: {one.slot} {one.name}: {pip_line(one)}" for one in missing)
     failed = sum(not result.ok for result in results)
     parts.append(
@@ -182,11 +208,17 @@ def _row(result: Result, columns: Sequence[str]) -> list[object]:
     return [*(labels.get(column, "-") for column in columns), *counts, verdict]
 
 
-def _json(results: Sequence[Result], missing: Sequence[Component], seconds: float) -> str:
+def _json(
+    results: Sequence[Result],
+    out: Sequence[LeftOut],
+    missing: Sequence[Component],
+    seconds: float,
+) -> str:
     document: dict[str, Any] = {
         "ok": bool(results) and all(result.ok for result in results),
         "seconds": round(seconds, 3),
         "combinations": [_entry(result) for result in results],
+        "left_out": [{"what": one.key, "reason": one.reason} for one in out],
         "missing": [
             {"slot": one.slot, "component": one.name, "install": pip_line(one)} for one in missing
         ],

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
+import tomllib
+from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -61,12 +64,24 @@ def _copy(recipe: Path, folder: Path) -> None:
 def _next_steps(folder: Path, config: Config) -> str:
     tests = (folder / "tests").is_dir()
     missing = [name for one in _missing(config) if (name := one.install or one.library)]
+    missing += _libraries(folder / "pyproject.toml")
     if tests and not find_spec("pytest"):
         missing.append("pytest")
-    steps = [f"cd {shlex.quote(str(folder))}", "kit run", *(["python -m pytest"] if tests else [])]
+    steps = [f"cd {shlex.quote(str(folder))}", *_serving(config)]
+    steps += ["python -m pytest"] if tests else []
     if missing:
         steps.insert(1, "pip install " + " ".join(f'"{name}"' for name in _joined(missing)))
     return "Next:" + "".join(f"\n    {step}" for step in steps)
+
+
+def _serving(config: Config) -> list[str]:
+    server = config.get("serving", "use")
+    if server is None:
+        return ["kit run"]
+    return [
+        "kit run      # for development; it has no WebSockets",
+        f"kit serve    # on {server.value}",
+    ]
 
 
 def _joined(requirements: list[str]) -> list[str]:
@@ -76,6 +91,23 @@ def _joined(requirements: list[str]) -> list[str]:
         name, _, extra = requirement.rstrip("]").partition("[")
         extras.setdefault(name, []).extend([extra] if extra else [])
     return [f"{name}[{','.join(found)}]" if found else name for name, found in extras.items()]
+
+
+def _libraries(project: Path) -> list[str]:
+    """Return what the project needs beside the kit and is not installed."""
+    if not project.is_file():
+        return []
+    data = tomllib.loads(project.read_text("utf-8"))
+    needed = [str(one) for one in data.get("project", {}).get("dependencies", ())]
+    return [one for one in needed if not one.startswith("framekit") and not _is_there(one)]
+
+
+def _is_there(requirement: str) -> bool:
+    try:
+        metadata.version(re.split(r"[^\w.-]", requirement)[0])
+    except metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def _missing(config: Config) -> list[Component]:

@@ -133,6 +133,8 @@ def _typed(hint: Any) -> Schema:
     if origin in (list, tuple):
         inner = [one for one in get_args(hint) if one is not ...]
         return {"type": "array", "items": _typed(inner[0]) if inner else {}}
+    if origin is dict and get_args(hint):
+        return {"type": "object", "additionalProperties": _typed(get_args(hint)[1])}
     return dict(_TYPES.get(origin, {}))
 
 

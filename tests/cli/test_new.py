@@ -19,6 +19,16 @@ def test_a_recipe_is_copied_ready_to_run(kit, project):
     assert kit("check", "-c", demo / "kit.toml").exit_code == 0
 
 
+def test_the_next_steps_name_the_server_that_the_recipe_picks(kit, project):
+    steps = kit("new", "demo", "--recipe", "sanic_style").stdout.partition("Next:\n")[2]
+    assert steps == (
+        "    cd demo\n"
+        "    kit run      # for development; it has no WebSockets\n"
+        "    kit serve    # on granian\n"
+        "    python -m pytest\n"
+    )
+
+
 def test_each_copy_gets_a_secret_of_its_own(kit, project):
     for name in ("one", "two"):
         assert f"Made {name}/secret.key" in kit("new", name).stdout
@@ -68,6 +78,18 @@ def test_the_next_steps_name_what_is_missing(kit, project, monkeypatch):
     monkeypatch.setattr("kit.cli.new.find_spec", lambda name: None)
     shown = kit("new", "demo").stdout
     assert re.search(r'\n    pip install "framekit\[[\w,]+\]" "pytest"\n', shown)
+
+
+def test_the_next_steps_name_the_libraries_of_the_recipe_itself(kit, project, monkeypatch):
+    recipe = project / "recipe"
+    recipe.mkdir()
+    (recipe / "kit.toml").write_text("")
+    (recipe / "pyproject.toml").write_text(
+        '[project]\ndependencies = ["framekit[mako]", "click>=8", "no-such-thing>=2,<3"]\n'
+    )
+    monkeypatch.setattr("kit.cli.new.recipes", lambda: {"contacts": recipe})
+    shown = kit("new", "demo").stdout
+    assert '\n    pip install "no-such-thing>=2,<3"\n    kit run' in shown
 
 
 @pytest.mark.parametrize("slot", ["routing", "sessions", "templating"])

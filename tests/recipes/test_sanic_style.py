@@ -1,21 +1,15 @@
-"""The recipe in the style of Sanic: copied out, its tests pass; on servers it streams both ways."""
+"""The recipe in the style of Sanic on servers: it streams both ways, and sockets stay open."""
 
 from __future__ import annotations
 
-import ast
-import os
-import re
-import secrets
-import shutil
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -23,127 +17,14 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "sanic_style"
-KIT = Path(sys.executable).with_name("kit")
-LEFT_BY_RUNS = re.compile(r"__pycache__|\.\w+_cache|secret\.key$")
-IN_PRODUCTION = {
-    "KIT_PROFILE": "production",
-    "SECRET_KEY": secrets.token_urlsafe(32),
-    "HOST": "tour.example.org",
-    "REDIS_URL": "redis://127.0.0.1:6379/0",
-}
 PATIENCE = 30
 
 
-def environment(**more: str) -> dict[str, str]:
-    """The environment without any setting of the tests around it but `more`."""
-    own = {k: v for k, v in os.environ.items() if not k.startswith(("KIT_", "PYTEST_"))}
-    own["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # those of the tests around it take long
-    return {**own, **more}
-
-
-def run(folder: Path, *command: str | Path, **more: str) -> str:
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env=environment(**more),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def own_files(folder: Path = RECIPE) -> Iterator[str]:
-    """Yield the names of all files but those that tools and runs leave behind."""
-    for path in sorted(folder.rglob("*")):
-        name = str(path.relative_to(folder))
-        if path.is_file() and not LEFT_BY_RUNS.search(name):
-            yield name
-
-
-def test_its_tests_pass_where_it_is_copied_to_and_leave_nothing_behind(tmp_path: Path):
-    run(tmp_path, KIT, "new", "demo", "--recipe", "sanic_style")
-    folder = tmp_path / "demo"
-    before = set(own_files(folder))
-    assert before == set(own_files())
-    run(folder, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
-    assert set(own_files(folder)) == before
-
-
-def test_it_runs_on_the_other_router(tmp_path: Path):
-    left_out = shutil.ignore_patterns("secret.key", "__pycache__", ".*_cache")
-    folder = shutil.copytree(RECIPE, tmp_path / "copy", ignore=left_out)
-    few = ["tests/test_tour.py", "-k", "typed or fit or 405 or post or blueprint or files"]
-    run(folder, sys.executable, "-m", "pytest", "-q", *few, KIT_ROUTING__USE="werkzeug")
-
-
-def test_it_is_fit_for_production_but_for_values_of_ones_own():
-    assert "0 findings" in run(RECIPE, KIT, "check", "--deploy", **IN_PRODUCTION)
-
-
-def test_its_framework_is_short():
-    assert len((RECIPE / "framework.py").read_text("utf-8").splitlines()) < 320
-
-
-@pytest.mark.parametrize("name", [name for name in own_files() if name.endswith(".py")])
-def test_it_imports_no_particular_library(name: str):
-    tree = ast.parse((RECIPE / name).read_text("utf-8"))
-    imports = {alias.name for n in ast.walk(tree) if isinstance(n, ast.Import) for alias in n.names}
-    imports |= {n.module or "" for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
-    tops = {module.partition(".")[0] for module in imports}
-    own = {"framework", *({"tour", "pytest"} if name.startswith("tests/") else set())}
-    assert tops - sys.stdlib_module_names - own <= {"kit"}
-
-
-def test_its_readme_names_every_file():
-    readme = (RECIPE / "README.md").read_text("utf-8")
-    assert [name for name in own_files() if f"`{name}`" not in readme] == ["README.md"]
-
-
-# On servers
-
-
-@contextmanager
-def served(log: Path, server: str) -> Iterator[str]:
-    """Serve the recipe; yield host and port. In the end it stops, and has logged no failure."""
-    own = {
-        "KIT_APP__SECRET_KEY": secrets.token_urlsafe(32),
-        "KIT_SERVING__USE": server,
-        "KIT_SERVING__BIND": "127.0.0.1:0",
-    }
-    with log.open("w") as errors:
-        running = subprocess.Popen(
-            [KIT, "serve"],
-            cwd=RECIPE,
-            env=environment(**own),
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-        )
-    try:
-        said = ""
-        for line in running.stdout:
-            said += line
-            if line == "Serving.\n":
-                break
-        found = re.search(r"http://\S+:\d+", said)
-        assert found, said + log.read_text()
-        yield urlsplit(found[0]).netloc
-        running.terminate()
-        assert running.wait(PATIENCE) == 0
-    finally:
-        running.kill()
-        running.wait()
-        running.stdout.close()
-    assert "Traceback" not in log.read_text()
-
-
 @pytest.fixture(scope="module", params=["granian", "uvicorn"])
-def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def host(request: pytest.FixtureRequest, serve: Callable[..., Any]) -> Iterator[str]:
     """Host and port of a server that runs the recipe."""
-    with served(tmp_path_factory.mktemp("served") / "log", request.param) as netloc:
-        yield netloc
+    with serve(RECIPE, KIT_SERVING__USE=request.param) as url:
+        yield urlsplit(url).netloc
 
 
 @contextmanager

@@ -21,8 +21,8 @@ from kit import (
     openapi,
     provider,
     redirect,
+    send_file,
 )
-from kit.files import send_file
 from kit.slots.identity import logged_in, may
 
 PHOTOS = Path(os.environ.get("PHOTOS") or Path(__file__).parents[1] / "photos")
