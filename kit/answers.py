@@ -39,6 +39,7 @@ _NO_HEADER = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]")
 _END: Any = object()
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
 _PIECE = 65_536
+_SINGLE = {"content-type", "content-length", "location", "etag", "vary"}
 BODILESS = {204, 304}
 
 
@@ -345,16 +346,18 @@ def bodiless(line: str, headers: list[Header], body: Iterable[bytes]) -> Answer:
 
 
 def merge(headers: list[Header], more: Iterable[Header]) -> None:
-    """Put further headers into a list of headers; one of the same name is replaced.
+    """Put further headers into a list of headers; those of the same name there are replaced.
 
-    Cookies are added, and the names that Vary lists are joined. Raises ValueError for a line
-    break in a header, and for characters that a header cannot have.
+    Cookies are added, and the names that Vary lists are joined. What `more` has several times
+    (Link, say) stays so. Raises ValueError for a line break in a header, and for characters that
+    a header cannot have.
     """
     names = [name.lower() for name, _ in headers]
+    added: set[str] = {"set-cookie"}
     for name, value in more:
         text = str(value)
         lower = check_header(name, text)
-        if lower in names and lower != "set-cookie":
+        if lower in names and (lower not in added or lower in _SINGLE):
             number = names.index(lower)
             if lower == "vary":
                 text = _joined([*(v for n, v in headers if n.lower() == lower), text])
@@ -362,9 +365,10 @@ def merge(headers: list[Header], more: Iterable[Header]) -> None:
             while names.count(lower) > 1:
                 last = len(names) - 1 - names[::-1].index(lower)
                 del names[last], headers[last]
-            continue
-        names.append(lower)
-        headers.append((name, text))
+        else:
+            names.append(lower)
+            headers.append((name, text))
+        added.add(lower)
 
 
 def check_header(name: str, text: str) -> str:

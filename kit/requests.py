@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes
 
 from werkzeug.datastructures import FileStorage, ImmutableMultiDict, MultiDict
 from werkzeug.exceptions import (
@@ -45,6 +45,7 @@ _NOT_LOADED = (
     " `await request.load()` before, or read it with `async for piece in request.pieces()`"
 )
 _NO_FILES: ImmutableMultiDict[str, FileStorage] = ImmutableMultiDict()
+_USUAL = {"http": ":80", "https": ":443"}
 _MOST_DIGITS = 18  # of a Content-Length: all of it fits in 64 bits
 
 
@@ -77,6 +78,38 @@ class Request(WerkzeugRequest):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         super().__init__(self.environ, populate_request=False)
         return getattr(self, name)
+
+    @cached_property
+    def host(self) -> str:
+        """Host and port as the client wrote them, without a port that is the usual one."""
+        environ = self.environ
+        host: str | None = environ.get("HTTP_HOST")
+        if host is None:
+            host = f"{environ.get('SERVER_NAME', '')}:{environ.get('SERVER_PORT', '')}"
+        return host.removesuffix(_USUAL.get(environ["wsgi.url_scheme"], " "))
+
+    @cached_property
+    def host_url(self) -> str:
+        """``scheme://host/``, as the client wrote it."""
+        return f"{self.environ['wsgi.url_scheme']}://{self.host}/"
+
+    @cached_property
+    def root_url(self) -> str:
+        """The URL that the application is mounted at, with a slash at the end."""
+        mounted = quote(self.environ.get("SCRIPT_NAME", "").encode("latin-1"))
+        return self.host_url[:-1] + mounted + "/"
+
+    @cached_property
+    def base_url(self) -> str:
+        """The URL of the request without its query."""
+        path = self.environ.get("PATH_INFO", "").encode("latin-1")
+        return self.root_url + quote(path, safe="/:@!$&'()*+,;=~").removeprefix("/")
+
+    @cached_property
+    def url(self) -> str:
+        """The URL of the request."""
+        query = self.environ.get("QUERY_STRING", "")
+        return self.base_url + (f"?{query}" if query else "")
 
     @cached_property
     def stream(self) -> IO[bytes]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import abort as _abort
@@ -19,7 +20,16 @@ _PLAIN = re.compile(r"[A-Za-z0-9/_.~-]+(?:\?[A-Za-z0-9/_.~=&-]+)?")  # as it sta
 
 
 class Response(WerkzeugResponse):
-    """Werkzeug's response, with cookies that scripts and other sites do not get by default."""
+    """Werkzeug's response, with cookies that scripts and other sites do not get by default.
+
+    Its body is text, bytes, an iterator of these, or an open file. Data is for a handler to
+    return as it is, with a status in a tuple: raises TypeError for a mapping.
+    """
+
+    def __init__(self, response: Any = None, *args: Any, **options: Any) -> None:
+        if isinstance(response, Mapping):
+            raise TypeError("a Response takes text or bytes: return data itself, (data, status)")
+        super().__init__(response, *args, **options)
 
     def set_cookie(
         self,

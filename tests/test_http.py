@@ -589,6 +589,21 @@ def test_an_open_file_is_no_page_unless_that_is_said(app, tmp_path):
     answer.close()
 
 
+def test_a_header_that_is_given_twice_goes_out_twice(app):
+    links = [("Link", "</a>"), ("Link", "</b>"), ("X-Frame-Options", "SAMEORIGIN")]
+    app.get("/")(lambda: ("x", links))
+    app.get("/type")(lambda: ("x", [("Content-Type", "a/b"), ("Content-Type", "c/d")]))
+    headers = Client(app).get("/").headers
+    assert headers.getlist("Link") == ["</a>", "</b>"]
+    assert headers.getlist("X-Frame-Options") == ["SAMEORIGIN"]
+    assert Client(app).get("/type").headers.getlist("Content-Type") == ["c/d"]
+
+
+def test_a_response_takes_no_data():
+    with pytest.raises(TypeError, match="return data itself"):
+        Response({"a": 1})
+
+
 def test_a_page_for_a_status_may_answer_programs_too(app):
     app.error(404, always=True)(lambda: "lost")
     app.error(405)(lambda: "wrong")

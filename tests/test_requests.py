@@ -848,3 +848,31 @@ def test_a_real_server_ends_the_connection_where_a_file_shrinks(port):
     head, _, body = received.partition(b"\r\n\r\n")
     assert b"Content-Length: 300000" in head
     assert len(body) == 100_000
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [
+        ("example.org", "example.org"),
+        ("EXAMPLE.org:8000", "EXAMPLE.org:8000"),
+        ("example.org:80", "example.org"),
+        ("my_service:5000", "my_service:5000"),
+        ("xn--a", "xn--a"),
+        ("xn--bcher-kva.example", "xn--bcher-kva.example"),
+        ("[::1]:8000", "[::1]:8000"),
+    ],
+)
+def test_urls_have_the_host_as_the_client_wrote_it(host, shown):
+    environ = {
+        "wsgi.url_scheme": "http",
+        "HTTP_HOST": host,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": "/a b/Zöe%".encode().decode("latin-1"),
+        "QUERY_STRING": "x=%25",
+    }
+    request = Request(environ, Limits())
+    urls = [request.host, request.host_url, request.root_url, request.base_url, request.url]
+    base, root = f"http://{shown}/a%20b/Z%C3%B6e%25", f"http://{shown}/"
+    assert urls == [shown, root, root, base, f"{base}?x=%25"]
+    environ |= {"SCRIPT_NAME": "/below", "wsgi.url_scheme": "https", "HTTP_HOST": "a:443"}
+    assert Request(environ, Limits()).root_url == "https://a/below/"

@@ -59,8 +59,9 @@ def register():
 
         if error is None:
             try:
+                user = User(username, generate_password_hash(password))
                 with db.savepoint():
-                    db.add(User(username, generate_password_hash(password)))
+                    db.add(user)
             except Conflict:
                 error = f"User {username} is already registered."
             except InvalidValue as invalid:
