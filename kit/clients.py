@@ -58,7 +58,8 @@ class Client:
     """The other end of one exchange; as a file it is the body, for ``wsgi.input``.
 
     `length` is that of the body, where it is known. Once the client is watched, a few messages
-    are received ahead, and the current task is cancelled when the client is gone.
+    are received ahead, and the current task is cancelled when the client is `gone`. It may have
+    `cut` its body short.
     """
 
     __slots__ = (
@@ -70,12 +71,14 @@ class Client:
         "_receive",
         "_taken",
         "_watching",
+        "cut",
         "gone",
         "more",
     )
 
     def __init__(self, receive: Receive, *, more: bool, length: int | None = None) -> None:
         self.gone = False
+        self.cut = False
         self.more = more
         self._left = length
         self._receive = receive
@@ -89,7 +92,7 @@ class Client:
     def _take(self, message: Message) -> None:
         """Take a message of the server."""
         if message["type"] != "http.request":
-            self.gone, self.more = True, False
+            self.gone, self.cut, self.more = True, self.more, False
             return
         if body := message.get("body"):
             self._pieces.append(body)

@@ -194,3 +194,40 @@ def test_the_adapter_of_the_guide_is_short():
     lines = [line for line in adapter.text.splitlines() if line.strip()]
     assert "RenderError" in adapter.text
     assert len(lines) - 1 < 40, "without blank lines and the docstring"
+
+
+RECIPES = sorted(path.parent.name for path in (ROOT / "recipes").glob("*/kit.toml"))
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_newcomers_find_a_recipe(recipe):
+    for page in (ROOT / "README.md", DOCS / "index.md"):
+        assert f"`kit new shop --recipe {recipe}`" in page.read_text("utf-8"), page
+    assert f"](recipes/{recipe}/README.md)" in (ROOT / "README.md").read_text("utf-8")
+    listed = (DOCS / "reference/recipes.md").read_text("utf-8")
+    assert f"### The recipe {recipe}\n" in listed
+    assert f"{{include}} ../../recipes/{recipe}/README.md" in listed
+    assert f"`{recipe}`" in (DOCS / "explanation/styles.md").read_text("utf-8")
+
+
+def test_each_framework_with_a_recipe_names_it():
+    page = (DOCS / "explanation/compared.md").read_text("utf-8")
+    for name in ("Flask", "Bottle", "Falcon", "Sanic"):
+        section = page.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
+        assert f"`{name.lower()}_style`" in section, name
+
+
+def test_each_style_links_the_file_that_it_shows():
+    page = (DOCS / "explanation/styles.md").read_text("utf-8")
+    shown = set(re.findall(r"\{literalinclude\} (\S+)", page))
+    assert shown <= set(re.findall(r"\]\(([^)\s]+)\)", page))
+    assert "first_tasks" not in page and ":pyobject: create_app" not in page
+
+
+def test_what_the_matrix_does_not_try_is_said():
+    page = (DOCS / "howto/swap.md").read_text("utf-8")
+    section = page.partition("### What is not tried\n")[2].partition("\n### ")[0]
+    for word in ("serving", "formats", "identity", "passwords", "redis", "services.md"):
+        assert word in section, word
+    testing = (DOCS / "howto/testing.md").read_text("utf-8")
+    assert "swap.md#what-is-not-tried" in testing and "services.md" in testing

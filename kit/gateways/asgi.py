@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Generator, Mapping
+from contextlib import suppress
 from functools import lru_cache, partial
 from types import coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -66,7 +67,7 @@ def make_asgi(app: App) -> ASGI:
                 return
             client = client_of(scope, receive, environ)
         watched: Client | None = None
-        ready = None
+        ready, begun = None, False
         try:
             try:
                 if plan is None:
@@ -121,6 +122,7 @@ def make_asgi(app: App) -> ASGI:
                     if type(body) is Stream:
                         await body.end(error)
                     raise
+            begun = True
             if type(body) is Stream:
                 watched = watched or _watched(client, receive)
                 await _stream(line, headers, body, send)
@@ -130,6 +132,10 @@ def make_asgi(app: App) -> ASGI:
         except (asyncio.CancelledError, ClientDisconnected):
             if watched is None or not watched.gone:
                 raise
+            if watched.cut and not begun:  # it may still listen
+                with suppress(Exception):
+                    await send({"type": _START, "status": 400, "headers": []})
+                    await send({"type": _BODY, "body": b""})
         finally:
             if watched:
                 watched.leave()
