@@ -12,7 +12,6 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 ADAPTERS = sorted(path.name for path in (ROOT / "adapters").glob("kit_*"))
-RECIPES = sorted(path.name for path in (ROOT / "recipes").iterdir() if path.is_dir())
 SHARED = {"kit", "werkzeug", "markupsafe", "msgspec", "pluggy"}
 OWN = {
     "kit_werkzeug": {"werkzeug"},
@@ -74,17 +73,6 @@ def test_every_adapter_is_known_here():
 def test_an_adapter_imports_the_kit_and_its_own_library(adapter):
     for file, names in imported(ROOT / "adapters" / adapter).items():
         assert names <= {adapter} | SHARED | OWN[adapter] | DRIVERS, file
-
-
-@pytest.mark.parametrize("recipe", RECIPES)
-def test_a_recipe_imports_nothing_of_one_library(recipe):
-    folder = ROOT / "recipes" / recipe
-    own = {path.stem for path in folder.rglob("*.py")} | {
-        path.name for path in folder.rglob("*") if path.is_dir()
-    }
-    for file, names in imported(folder).items():
-        allowed = own | {"kit", "markupsafe", "werkzeug"} | TESTS_ONLY
-        assert names <= allowed, file
 
 
 @pytest.mark.parametrize("module", ["kit", "kit.app", "kit.testing"])

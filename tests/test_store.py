@@ -55,6 +55,17 @@ class Frozen:
     id: int | None = None
 
 
+class Color(Enum):
+    RED = "red"
+
+
+@dataclass
+class Other:
+    price: Annotated[Decimal, Digits(5, places=3)] = Decimal(0)
+    colour: Color = Color.RED
+    id: int | None = None
+
+
 @dataclass
 class Stranger:
     id: int | None = None
@@ -64,7 +75,7 @@ class Stranger:
 def component(tmp_path) -> Iterator[SQLAlchemyPersistence]:
     url = DatabaseURL(f"sqlite:///{tmp_path}/test.db")
     component = SQLAlchemyPersistence(SQLAlchemyOptions(url=url))
-    component.create(list(tables([Thing, Frozen]).values()))
+    component.create(list(tables([Thing, Frozen, Other]).values()))
     yield component
     component.close()
 
@@ -72,7 +83,7 @@ def component(tmp_path) -> Iterator[SQLAlchemyPersistence]:
 @pytest.fixture
 def store(component) -> Iterator[Store]:
     unit = component.begin()
-    yield Store(unit, Statements(component, tables([Thing, Frozen])))
+    yield Store(unit, Statements(component, tables([Thing, Frozen, Other])))
     unit.close()
 
 
@@ -214,6 +225,12 @@ def test_an_id_that_no_record_can_have_is_not_found(store, identity):
     ("lookups", "error", "message"),
     [
         ({"id__in": Chosen(Thing, "name")}, FieldError, "id is int, and Thing.name is str"),
+        (
+            {"price__in": Chosen(Other, "price")},
+            FieldError,
+            r"places=2\), and Other.price is decimal",
+        ),
+        ({"colour__in": Chosen(Other, "colour")}, FieldError, "str of Colour, and Other.colour is"),
         ({"id__in": Chosen(Thing, "nmae")}, FieldError, "has no field 'nmae'. Did you mean 'name'"),
         ({"id__in": Chosen(Thing, "id", number__gtt=1)}, FieldError, "no lookup 'gtt'"),
         ({"id__in": Chosen(Stranger, "id")}, KitError, "Stranger is not among the records"),

@@ -634,6 +634,100 @@ def test_a_patch_changes_what_was_sent_and_nothing_else():
         _ = patch({"title": "x"}).value
 
 
+@dataclass
+class Lock:
+    number: Annotated[int, Meta(ge=0)]
+    other: int = 1
+    secret: Annotated[int, Private] = 2
+
+    def __post_init__(self):
+        if self.number == self.other:
+            raise ValueError("These are equal.")
+
+
+@dataclass
+class Door:
+    inner: Lock
+    text: str = ""
+
+
+@dataclass
+class House:
+    title: str
+    middle: Door
+    maybe: Door | None = None
+    items: list[Lock] = field(default_factory=list)
+    id: int | None = None
+
+    def __post_init__(self):
+        self.title = self.title.strip()
+        if self.title == self.middle.text:
+            raise ValueError("The title is that of the middle.")
+
+
+def test_a_patch_keeps_what_was_not_sent_of_the_objects_in_a_record():
+    schema = SCHEMA(House).partial()
+
+    def patched(record: Any, **data: Any) -> Any:
+        Patch(schema, data, schema.check(data, text=False)).update(record)
+        return record
+
+    def refused(record: Any, **data: Any) -> list[tuple[str, str]]:
+        before = repr(record)
+        with pytest.raises(Invalid) as info:
+            patched(record, **data)
+        assert repr(record) == before
+        return [(one["field"], one["message"]) for one in info.value.errors]
+
+    def outer(**changed: Any) -> House:
+        return House(**{"title": "x", "middle": Door(Lock(5, 6, 7), "text"), "id": 3} | changed)
+
+    inner = {"inner": {"number": 8, "secret": 9}}
+    assert patched(outer(), middle=inner) == outer(middle=Door(Lock(8, 6, 7), "text"))
+    assert patched(outer(), maybe=inner) == outer(maybe=Door(Lock(8, 1, 2)))
+    assert patched(outer(maybe=Door(Lock(0))), maybe=None) == outer()
+    assert patched(outer(), items=[{"number": 5}]) == outer(items=[Lock(5)])
+    assert patched(outer(), title=" y ") == outer(title="y")
+    assert refused(outer(), title="text") == [("", "The title is that of the middle.")]
+    assert refused(outer(), title="y", middle={"text": "y"}) == [
+        ("", "The title is that of the middle.")
+    ]
+    equal = "These are equal."
+    assert refused(outer(), middle={"inner": {"number": 6}}) == [("middle.inner", equal)]
+    assert refused(outer(), maybe={"inner": {"number": 1}}) == [("maybe.inner", equal)]
+    missing = [("maybe.inner.number", ENGLISH["missing"])]
+    assert refused(outer(), title="y", maybe={"inner": {}}) == missing
+    assert refused(outer(), maybe={}) == [("maybe.inner", ENGLISH["missing"])]
+
+    class Plain:
+        title = "x"
+        middle: Any = Door(Lock(5, 6, 7))
+
+    assert patched(Plain(), middle=inner).middle == Door(Lock(8, 6, 7))
+    plain = Plain()
+    plain.middle = {}
+    with pytest.raises(TypeError, match="middle of Plain is a dict, and no dataclass"):
+        patched(plain, title="y", middle=inner)
+    assert plain.title == "x"
+    with pytest.raises(TypeError, match="no whole value"):
+        Patch(schema, {}, schema.check({}, text=False)).make(title="x")
+
+
+@dataclass
+class HouseForm:
+    middle: Door
+
+
+def test_a_form_keeps_what_is_private_in_the_objects_in_a_record():
+    record = House("x", Door(Lock(5, 6, 7)))
+    form(HouseForm, {"middle": {"inner": {"number": "8", "secret": "9"}}}).update(record)
+    assert record == House("x", Door(Lock(8, 1, 7)))
+    with pytest.raises(Invalid) as info:
+        form(HouseForm, {"middle": {"inner": {"number": "3"}, "text": "x"}}).update(record)
+    assert [one["field"] for one in info.value.errors] == [""]
+    assert record == House("x", Door(Lock(8, 1, 7)))
+
+
 def test_a_patch_of_text_leaves_alone_what_was_not_sent():
     @dataclass
     class Note:

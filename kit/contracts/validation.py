@@ -200,6 +200,34 @@ class Trip:
 
 
 @dataclass
+class Garden:
+    """What a house has, with a field that no input reaches and a rule of its own."""
+
+    trees: Annotated[int, Meta(ge=0)]
+    paths: int = 1
+    key: Annotated[int, Private] = 7
+
+    def __post_init__(self) -> None:
+        if self.trees < self.paths:
+            raise ValueError("There are more paths than trees.")
+
+
+@dataclass
+class House:
+    """A record with objects in it, and a rule of its own."""
+
+    doors: int
+    rooms: int
+    garden: Garden
+    second: Garden | None = None
+    id: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.rooms < self.doors:
+            raise ValueError("There are more doors than rooms.")
+
+
+@dataclass
 class Photo:
     """A form with files."""
 
@@ -943,6 +971,31 @@ class ValidationContract(Contract):
         assert found == [("something", "not_integer"), ("street.number", "too_small")]
         assert browser.patch("/patch", json=[]).status_code == 422
 
+    @clause("V46")
+    def test_patched_records(self, browser: Client) -> None:
+        """A patch changes that part of a record, of objects in it too, if their classes agree."""
+
+        def changed(**sent: Any) -> str:
+            return browser.patch("/house", json=sent).text
+
+        def refused(**sent: Any) -> list[tuple[str, str]]:
+            answer = browser.patch("/house", json=sent)
+            assert answer.status_code == 422
+            assert answer.json is not None
+            return [(error["field"], error["code"]) for error in answer.json["errors"]]
+
+        garden = Garden(5, 3, key=9)
+        assert changed() == repr(House(2, 6, garden, id=4))
+        assert changed(doors=6, id=5) == repr(House(6, 6, garden, id=4))
+        sent = {"trees": 8, "key": 1}
+        assert changed(garden=sent) == repr(House(2, 6, Garden(8, 3, key=9), id=4))
+        assert changed(second=sent) == repr(House(2, 6, garden, Garden(8), id=4))
+        assert changed(garden=None, second=None) == changed()
+        assert refused(rooms=1) == [("", "invalid")]
+        assert refused(rooms=7, garden={"trees": 2}) == [("garden", "invalid")]
+        assert refused(second={"paths": 0}) == [("second.trees", "missing")]
+        assert refused(second={"trees": 0}) == [("second", "invalid")]
+
 
 def application(component: Validation, folder: Folder) -> App:
     """Return an application whose input `component` checks; it keeps files in `folder`."""
@@ -980,6 +1033,12 @@ def application(component: Validation, folder: Folder) -> App:
     @app.patch("/patch")
     def patch(patch: Patch[Optional]) -> str:
         return str(patch.values)
+
+    @app.patch("/house")
+    def build(patch: Patch[House]) -> str:
+        record = House(2, 6, Garden(5, 3, key=9), id=4)
+        patch.update(record)
+        return repr(record)
 
     @app.get("/query")
     def query(query: Query[Street]) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 from kit_msgspec.validation import MsgspecValidation
 
-from kit.contracts.validation import ValidationContract
+from kit.contracts.validation import Garden, ValidationContract
 from kit.slots.validation import Checked, Failure, Field, Upload, ValidationOptions
 from kit.slots.validation.fields import NOTHING
 from kit.slots.validation.messages import ENGLISH
@@ -406,3 +406,11 @@ class TestV45(Broken):
     class Schema(Schema):
         def partial(self) -> Any:
             return self
+
+
+class TestV46(Broken):
+    class Schema(Schema):
+        def check(self, data: Any, *, text: bool) -> Checked:
+            checked = self.good.check(data, text=text)
+            whole = {name: Garden(**checked.values[name]) for name in data if name == "garden"}
+            return replace(checked, values={**checked.values, **whole})

@@ -80,7 +80,8 @@ class Chosen:
     """The values of `field` in the records that all of the lookups fit, for the lookup ``in``.
 
     ``store.find(Person, id__in=Chosen(Pet, "owner", kind="cat"))`` finds whom a cat belongs to, in
-    one query, however many there are. A lookup of its own may be `Chosen` too.
+    one query, however many there are. A lookup of its own may be `Chosen` too. Both fields are of
+    one type: Decimals have the same `Digits`, and members of an Enum are of the same one.
     """
 
     def __init__(self, record: type, field: str, /, **lookups: object) -> None:
@@ -221,10 +222,11 @@ class RecordStatements(Generic[T]):
         """Return the condition that a column is in a field of other records."""
         others = self._of(record)
         found = find_column(others.table, field)
-        if found.kind != column.kind:
+        enums = {found.enum, column.enum} - {None}
+        if (found.kind, found.digits) != (column.kind, column.digits) or len(enums) > 1:
             raise FieldError(
-                f"{lookup}: {column.name} is {column.kind}, and"
-                f" {record.__name__}.{field} is {found.kind}."
+                f"{lookup}: {column.name} is {_type(column)}, and"
+                f" {record.__name__}.{field} is {_type(found)}."
             )
         where, checks = others.conditions(shape)
         inner = Statement(operation="select", table=others.table, columns=(found,), where=where)
@@ -234,6 +236,13 @@ class RecordStatements(Generic[T]):
         """Return what makes a value of a field of the one in a row of a count by that field."""
         column = find_column(self.table, by)
         return _decoder(column, decode[0])
+
+
+def _type(column: Column) -> str:
+    """Return what a message calls the type of a column."""
+    if column.digits:
+        return f"decimal with {column.digits}"
+    return f"{column.kind} of {column.enum.__name__}" if column.enum else column.kind
 
 
 def _is_empty(condition: Condition) -> bool:

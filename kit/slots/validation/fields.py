@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from kit.slots.persistence.records import Digits
 
@@ -92,10 +92,10 @@ class Field:
         return (self.item,) if self.item is not None else self.fields
 
     def partial(self) -> Field:
-        """Return an object of which any part may be missing, and that is read as a dict."""
+        """Return an object of which any part may be missing, and that is read as a `Part`."""
         if self.kind != "object":
             return self
-        cls = type(f"{self.cls.__name__}Patch", (dict,), {})
+        cls = type(f"{self.cls.__name__}Patch", (Part,), {"whole": self})
         parts = [
             dataclasses.replace(one.partial(), required=False, default=LEFT_OUT, make_default=None)
             for one in self.fields
@@ -107,3 +107,9 @@ class Field:
         if self.make_default is not None:
             return self.make_default()
         return None if self.null and self.default is NOTHING else self.default
+
+
+class Part(dict[str, Any]):
+    """What was sent of an object in a patch; `whole` describes the object."""
+
+    whole: ClassVar[Field]

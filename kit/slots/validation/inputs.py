@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import is_dataclass
 from datetime import UTC, tzinfo
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar, get_args, get_origin
 
@@ -11,8 +10,8 @@ from markupsafe import Markup
 
 from kit.errors import Invalid
 from kit.slots.validation import widgets
-from kit.slots.validation.describing import public_names
 from kit.slots.validation.fields import NOTHING
+from kit.slots.validation.merging import merged
 from kit.slots.validation.messages import ENGLISH, text
 from kit.slots.validation.reading import Failure
 from kit.slots.validation.schemas import Checked
@@ -118,15 +117,18 @@ class Input(Generic[T]):
     def update(self, record: Any) -> None:
         """Set the attributes of `record` to the values of the same name; files are left out.
 
-        What is private in the record, its id included, stays as it is. Raises
-        `kit.errors.Invalid` where there are errors.
+        What is private in the record, its id included, stays as it is, and so it does in an object
+        in the record, if both are dataclasses: that object is made anew. Raises
+        `kit.errors.Invalid`, and sets nothing, where there are errors or the class of the record
+        rejects what would become of it.
         """
-        cls: Any = type(record)
-        known = public_names(cls) if is_dataclass(record) else None
-        files = {one.name for one in self.schema.fields if one.kind == "file"}
-        for name, value in self._valid().values.items():
-            if name not in files and (hasattr(record, name) if known is None else name in known):
-                setattr(record, name, value)
+        failures: list[Failure] = []
+        changes = merged(record, self.schema.fields, self._valid().values, failures)
+        if failures:
+            self._refusals += map(self._described, failures)
+            raise Invalid(self.problems, self)
+        for name, value in changes.items():
+            setattr(record, name, value)
 
     def refuse(self, message: str = "", /, **messages: str) -> NoReturn:
         """Raise `kit.errors.Invalid` with a message for the whole, or messages for fields.
@@ -221,13 +223,19 @@ class Patch(Input[T]):
     """The body of a request as data of which any part may be missing: what is to be changed.
 
     Name it with the class of what is changed: ``patch: Patch[Contact]``. The limits of its fields
-    hold. `values` has only what was sent, and `update` sets only that. Null is sent where a field
-    may be None, and otherwise is no input. An object in it is a dict, and as partial as the whole.
+    hold. `values` has only what was sent, and `update` sets only that. An object in it is a dict,
+    and as partial as the whole: `update` changes that much of the object in the record, and makes
+    one where there is None. A list is sent as a whole. Null empties a field that may be None; for
+    any other field it is no input, as if it had not been sent.
     """
 
     @property
     def value(self) -> T:
         """Not here: a part of a value is none. Raises TypeError."""
+        raise TypeError("a patch is no whole value: take its update(record), or its values")
+
+    def make(self, **more: Any) -> NoReturn:
+        """Not here either. Raises TypeError."""
         raise TypeError("a patch is no whole value: take its update(record), or its values")
 
 
