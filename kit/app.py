@@ -142,6 +142,11 @@ class App(Routes):
         and what it returns is printed. For one with arguments give a command of click, which has
         the application as ``project.app`` by `click.pass_obj`.
         """
+        if not callable(function):
+            raise TypeError(
+                "app.command takes a function, or a command of click where there are arguments:"
+                " write @app.command without a name"
+            )
         self._open("command")
         self.commands.append(function)
         return function

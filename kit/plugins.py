@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from importlib import metadata
 from types import SimpleNamespace
@@ -79,9 +80,10 @@ def _distribution(entry: metadata.EntryPoint) -> str:
 class Plugins:
     """The plug-ins of one application, on top of pluggy.
 
-    `named` are (name, plug-in) pairs. The kernel's are called first, so that at the start tables
-    are there, and the others in the order of their names, except where a plug-in has an attribute
-    ``kit_before`` or ``kit_after``: a tuple of names of plug-ins.
+    `named` are (name, plug-in) pairs. The kernel's, which are modules of ``kit`` under their own
+    names, are called first, so that at the start tables are there, and the others in the order of
+    their names, except where a plug-in has an attribute ``kit_before`` or ``kit_after``: a tuple
+    of names of plug-ins.
     """
 
     def __init__(self, named: Iterable[tuple[str, Any]]) -> None:
@@ -102,6 +104,9 @@ class Plugins:
         }
         problems = []
         for name, plugin in plugins.items():
+            if _is_kernels(name) and sys.modules.get(name) is not plugin:
+                what = "names that begin with 'kit.' are for the plug-ins of the kernel."
+                problems.append(Problem(f"plug-in {name!r}", what, "Give it another name."))
             for hook in dir(plugin):
                 if self.manager.parse_hookimpl_opts(plugin, hook) is not None:
                     wrong = _wrong_hook(hook, getattr(plugin, hook), specs)
@@ -156,10 +161,14 @@ def _ordered(plugins: dict[str, Any]) -> Sequence[str]:
                     )
                 ]
             )
-        first = min(free, key=lambda name: (not name.startswith("kit."), name))
+        first = min(free, key=lambda name: (not _is_kernels(name), name))
         order.append(first)
         del after[first]
     return order
+
+
+def _is_kernels(name: str) -> bool:
+    return name.startswith("kit.")
 
 
 def plugin_of(**hooks: Any) -> SimpleNamespace:

@@ -81,15 +81,16 @@ def naming(*names: str, of: Callable[..., Any] | None = None, skip: int = 0) -> 
 
     For what a framework puts in place of a handler `of`: the kernel gives it the same by name, and
     takes it for that one in what it says. The first `skip` parameters of the handler are left out,
-    since the framework supplies them.
+    since the framework supplies them by position; TypeError says where a handler lacks them.
     """
     kind = inspect.Parameter.KEYWORD_ONLY
+    wanted = _without_first(of, skip) if of is not None else []
 
     def name(function: F) -> F:
         shown = {one: inspect.Parameter(one, kind) for one in names}
         if of is not None:
             update_wrapper(function, of)
-            for one in list(inspect.signature(of).parameters.values())[skip:]:
+            for one in wanted:
                 if one.kind is one.VAR_KEYWORD:
                     shown.setdefault(one.name, one)
                 elif one.kind is not one.VAR_POSITIONAL:
@@ -101,8 +102,27 @@ def naming(*names: str, of: Callable[..., Any] | None = None, skip: int = 0) -> 
     return name
 
 
+def _without_first(handler: Callable[..., Any], skip: int) -> list[inspect.Parameter]:
+    """Return the parameters of a handler without the first, which it takes by position."""
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    found = list(inspect.signature(handler).parameters.values())
+    first = [one for one in found if one.kind in kinds][:skip]
+    if len(first) < skip and not any(one.kind is one.VAR_POSITIONAL for one in found):
+        name = getattr(handler, "__name__", type(handler).__name__)
+        lacks = "its first parameter" if skip == 1 else f"one of its first {skip} parameters"
+        raise TypeError(
+            f"{place(handler)}: {name!r} lacks {lacks}, which its framework gives it by position"
+        )
+    return found[len(first) :]
+
+
 def place(function: Any) -> str:
-    """Return ``file.py:12`` for a function or class, or its name where there is no file."""
+    """Return ``file.py:12`` for a function or class, or its name where there is no file.
+
+    What a function of the kernel makes for somebody shows the place of that call.
+    """
+    if told := getattr(function, "__kit_place__", ""):
+        return str(told)
     code = getattr(inspect.unwrap(function), "__code__", None)
     code = code or getattr(getattr(function, "__init__", None), "__code__", None)
     return f"{code.co_filename}:{code.co_firstlineno}" if code else repr(function)

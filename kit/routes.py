@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypedDict, TypeVar, Unpack
 
+from werkzeug.wrappers import Request, Response
+
 from kit.errors import ConfigError, Problem, listing, nearest
 from kit.files import HASHED, static
-from kit.patterns import Native
+from kit.patterns import Converter, Native, Pattern
 from kit.providers import place
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -168,22 +171,57 @@ class Routes:
 
         The file `fallback` answers for all URLs there that name no file, and have no other route.
         The route is called ``static`` unless it is given a name:
-        ``url_for("static", path="style.css")``. Raises ValueError where there is no such folder.
+        ``url_for("static", path="style.css")``. Raises ValueError where there is no such folder,
+        or no such file to fall back on.
         """
         options.setdefault("name", "static")
         guarded = bool(self.guards or _guards(options.get("requires", ())))
         handler = static(
             folder, types=types, immutable=immutable, private=guarded, fallback=fallback
         )
+        files = Routes()  # a framework's own `route` may give handlers something else
+        caller = sys._getframe(1)  # nothing else tells where this route was written
+        where = f"{caller.f_code.co_filename}:{caller.f_lineno}"
+        handler.__kit_place__ = where  # type: ignore[attr-defined]  # a mark
         if fallback:
-            front: RouteOptions = {**options, "name": f"{options['name']}, fallback"}
-            self.get(f"{prefix}/", **front)(lambda request: handler(request, ""))
-        self.get(f"{prefix}/<path:path>", **options)(handler)
-        self.get(f"{prefix}/<path:path>/", **options)(handler)  # which is no file, and no redirect
+
+            def front(request: Request) -> Response:
+                return handler(request, "")
+
+            front.__kit_place__ = where  # type: ignore[attr-defined]  # a mark
+            front.__kit_yields__ = True  # type: ignore[attr-defined]  # a mark
+            named: RouteOptions = {**options, "name": f"{options['name']}, fallback"}
+            files.get(f"{prefix}/", **named)(front)
+        files.get(f"{prefix}/<path:path>", **options)(handler)
+        files.get(f"{prefix}/<path:path>/", **options)(handler)  # which is no file, and no redirect
+        self.include(files)
 
     def include(self, other: Routes) -> None:
         """Take over the routes of another group, below this one's prefix, name and guards."""
         self.routes.extend(self._within(route) for route in other.routes)
+
+
+def standing(routes: Iterable[Route], converters: Mapping[str, Converter]) -> list[Route]:
+    """Return the routes without those of a fallback in whose place there is another one."""
+
+    def claims(route: Route) -> set[tuple[str, str]]:
+        return {(_shape(route.pattern, converters), method) for method in route.methods}
+
+    routes = list(routes)
+    yielding = [one for one in routes if getattr(one.handler, "__kit_yields__", False)]
+    if not yielding:
+        return routes
+    taken = set().union(*(claims(one) for one in routes if one not in yielding))
+    return [one for one in routes if one not in yielding or not claims(one) & taken]
+
+
+def _shape(pattern: str | Native, converters: Mapping[str, Converter]) -> str:
+    if isinstance(pattern, Native):
+        return pattern.text
+    try:
+        return Pattern.parse(pattern, converters).shape
+    except ValueError:  # which is reported when it is compiled
+        return pattern
 
 
 def _guards(requires: Any) -> tuple[Guard, ...]:

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_here = threading.local()  # `loop`: that of the coroutine for which this thread works
+# `loop`: that of the coroutine for which this thread works; `plain`: whether it drives `steps`
+_here = threading.local()
 _held: ContextVar[Place | None] = ContextVar("held", default=None)
 _nested: ContextVar[bool] = ContextVar("nested", default=False)
 _spawned: weakref.WeakSet[greenlet] = weakref.WeakSet()
@@ -289,12 +290,17 @@ async def in_thread(function: Callable[..., T], /, *args: Any) -> T:
 async def called(function: Callable[..., Any], /, *args: Any, **named: Any) -> Any:
     """Call a plain function or a coroutine function, and return its result.
 
-    On an event loop a plain one is called in a worker thread. In plain code, to which `alike`
-    brings this, a coroutine is waited for.
+    In a coroutine a plain one is called in a worker thread. In plain code, to which `alike` brings
+    this, it is called in place, and a coroutine is waited for.
     """
-    if not on_loop():
-        result = function(*args, **named)
-        return wait(result) if result is not None and isawaitable(result) else result
+    driven = getattr(_here, "plain", False)
+    if driven or not on_loop():
+        _here.plain = False  # what the function calls is no part of these steps
+        try:
+            result = function(*args, **named)
+            return wait(result) if result is not None and isawaitable(result) else result
+        finally:
+            _here.plain = driven
     if iscoroutinefunction(function):
         return await function(*args, **named)
     return await in_thread(partial(function, *args, **named))
@@ -311,7 +317,12 @@ def alike(function: Callable[..., Any], steps: Callable[P, Coroutine[Any, Any, T
 
     @wraps(steps)
     def plain(*args: P.args, **named: P.kwargs) -> T:
-        return drive(steps(*args, **named))
+        before = getattr(_here, "plain", False)
+        _here.plain = True  # a loop may run in this thread, which is called in place all the same
+        try:
+            return drive(steps(*args, **named))
+        finally:
+            _here.plain = before
 
     return plain
 

@@ -24,6 +24,7 @@ from kit.plans import VALUES, Plan, compile_plan
 from kit.plugins import installed, load_entry
 from kit.providers import Provider, Providers, parameters, place, provider, required
 from kit.requests import KEPT, Request
+from kit.routes import standing
 from kit.security import logs
 from kit.security.cors import Cors
 from kit.security.csrf import (
@@ -68,6 +69,7 @@ class Wiring:
     def _compile(self, app: App) -> None:
         router = self.providers.value("routing")
         self.frame = self._framed(app.stack)
+        app.routes[:] = standing(app.routes, app.converters)
         self.dispatch = Dispatch(app.routes, app.converters, router, self.providers, self.frame)
         self.errors = {
             kind: compile_plan(
@@ -78,8 +80,18 @@ class Wiring:
             )
             for kind, handler in app.error_handlers.items()
         }
+        if app.commands:
+            self._check_commands(app)
         if self.providers.problems:
             raise ConfigError(self.providers.problems)
+
+    def _check_commands(self, app: App) -> None:
+        """Compile the functions that are commands, so that what they lack is known at start."""
+        from click import Command
+
+        for function in app.commands:
+            if not isinstance(function, Command):
+                compile_plan(function, self.providers, convert=self.frame.answers.answer)
 
     def _framed(self, stack: Stack) -> Frame:
         security, self.cors = stack.tables["security"], Cors(stack.tables["cors"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import inspect
 import os
 import random
 import socket
@@ -17,7 +18,7 @@ from werkzeug.http import parse_options_header
 from werkzeug.test import Client, EnvironBuilder, run_wsgi_app
 from werkzeug.wrappers import Request as WerkzeugRequest
 
-from kit import App, Routes
+from kit import App, ConfigError, Routes
 from kit.files import paths, send_file, static
 from kit.files.types import attachment, type_of
 
@@ -903,3 +904,65 @@ def test_a_fallback_is_for_get_alone_and_knows_its_version(pages):
 def test_a_fallback_has_to_be_there(tmp_path):
     with pytest.raises(ValueError, match="is no file in"):
         App().static("", tmp_path, fallback="index.html")
+
+
+@pytest.mark.parametrize(
+    "name", [".hidden", "inner/.x", "../out.html", "/etc/passwd", "out", "a\\b", "inner", "x\0"]
+)
+def test_a_fallback_has_to_be_one_that_is_served(tmp_path, name):
+    folder = tmp_path / "files"
+    (folder / "inner").mkdir(parents=True)
+    for one in (".hidden", "inner/.x", "../out.html", "a\\b"):
+        (folder / one).write_text("x")
+    (folder / "out").symlink_to(tmp_path / "out.html")
+    with pytest.raises(ValueError, match=r"is no file in .* that can be served"):
+        App().static("", folder, fallback=name)
+
+
+@pytest.fixture
+def one_page(tmp_path):
+    (tmp_path / "index.html").write_text("page")
+    return tmp_path
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_fallback_leaves_its_own_url_to_another_route(one_page, first):
+    app, group = App(), Routes("/in")
+    group.static("", one_page, fallback="index.html", name="inner")
+    if first:
+        app.get("/")(lambda: "own")
+    app.static("", one_page, fallback="index.html")
+    if not first:
+        app.get("/")(lambda: "own")
+    app.post("/in/")(lambda: "posted")  # has no GET
+    app.include(group)
+    visitor = Client(app)
+    assert [visitor.get(path).text for path in ("/", "/x", "/in/")] == ["own", "page", "page"]
+    assert sorted(one.name for one in app.routes if "fallback" in one.name) == ["inner, fallback"]
+    assert visitor.get("/in/").status_code == 200
+
+
+def test_what_is_wrong_with_the_route_of_a_folder_is_told_at_its_line(one_page):
+    app = App()
+    app.static("", one_page, fallback="index.html")
+    line = inspect.currentframe().f_lineno - 1
+    app.get("/<path:path>")(lambda path: "other")
+    app.static("", one_page, fallback="index.html", name="again")
+    with pytest.raises(ConfigError) as error:
+        app.check()
+    places = {one.where for one in error.value.problems}
+    assert places == {f"{__file__}:{line + 2}", f"{__file__}:{line + 3}"}
+    assert all(f"{__file__}:{line}." in one.what for one in error.value.problems)
+
+
+def test_files_are_the_same_beside_handlers_of_another_shape(one_page):
+    class Shouting(App):
+        def route(self, pattern, methods=("GET",), **options):
+            declare = super().route(pattern, methods, **options)
+            return lambda handler: declare(lambda: handler().upper())
+
+    app = Shouting()
+    app.static("/files", one_page)
+    app.get("/")(lambda: "hello")
+    visitor = Client(app)
+    assert (visitor.get("/").text, visitor.get("/files/index.html").text) == ("HELLO", "page")

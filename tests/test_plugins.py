@@ -100,6 +100,16 @@ def test_a_circle_of_before_and_after_is_an_error():
     )
 
 
+@pytest.mark.parametrize("name", ["kit.shop", "kit.slots.mail"])
+def test_a_plugin_with_a_name_like_the_kernels_is_refused(name):
+    with pytest.raises(ConfigError) as error:
+        App(plugins={name: plugin_of(kit_start=lambda app: None)})
+    assert str(error.value) == (
+        f"plug-in {name!r}: names that begin with 'kit.' are for the plug-ins of the kernel.\n"
+        "    Give it another name."
+    )
+
+
 def test_what_all_plugins_contribute_is_called_in_order():
     calls: list[str] = []
     plugins = {

@@ -530,6 +530,29 @@ def test_a_mistake_in_a_handler_behind_another_function_is_shown_at_the_handler(
     assert problems(app)[0].startswith(f"{line(handler)}: nothing provides 'clokc'.")
 
 
+@pytest.mark.parametrize(
+    ("handler", "skip", "lacks"),
+    [
+        (lambda: "", 1, "its first parameter"),
+        (lambda *, name: "", 1, "its first parameter"),
+        (lambda **values: "", 1, "its first parameter"),
+        (lambda one, *, name: "", 2, "one of its first 2 parameters"),
+    ],
+)
+def test_a_handler_that_does_not_take_what_a_framework_gives_is_refused(handler, skip, lacks):
+    with pytest.raises(TypeError) as error:
+        naming("request", of=handler, skip=skip)
+    assert str(error.value) == (
+        f"{line(handler)}: '<lambda>' lacks {lacks}, which its framework gives it by position"
+    )
+
+
+@pytest.mark.parametrize("handler", [lambda *given, name: "", lambda own, *given, name: ""])
+def test_a_handler_may_take_what_a_framework_gives_as_a_tuple(handler):
+    made = naming("request", of=handler, skip=2)(lambda **values: "")
+    assert [*inspect.signature(made).parameters] == ["request", "name"]
+
+
 def test_a_provider_may_name_what_is_known_at_start_only():
     app = App()
 

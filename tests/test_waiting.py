@@ -7,8 +7,11 @@ import contextvars
 import threading
 
 import pytest
+from werkzeug.test import Client
 
-from kit import waiting
+from kit import App, waiting
+from kit.providers import naming
+from kit.testing import client
 from kit.waiting import (
     PerLoop,
     Threads,
@@ -377,6 +380,59 @@ def test_steps_around_functions_of_either_kind_are_written_once(is_async, backgr
             assert made(1) == 3
     own = places[1] is threading.current_thread()
     assert own is not is_async, "plain code does not stop an event loop"
+
+
+def stepping(app):
+    """A route of steps around a plain handler, one around a coroutine function."""
+
+    def plain():
+        return {"thread": threading.current_thread() is threading.main_thread()}
+
+    async def waiting_one():
+        return await later(plain())
+
+    for name, handler in [("plain", plain), ("waiting", waiting_one)]:
+
+        async def steps(handler=handler):
+            return await called(handler)
+
+        app.get(f"/{name}", name=name, inline=name == "plain")(
+            naming(of=handler)(alike(handler, steps))
+        )
+
+
+def test_plain_steps_run_on_a_loop_where_a_route_is_inline():
+    app = App()
+    stepping(app)
+    visitor = client(app, gateway="asgi")
+    assert [visitor.get(path).status_code for path in ("/plain", "/waiting")] == [200, 200]
+
+
+def test_plain_steps_run_in_a_thread_that_has_a_loop():
+    app = App()
+    stepping(app)
+
+    async def main():
+        return Client(app).get("/plain").json
+
+    assert run(main) == {"thread": True}
+
+
+def test_a_loop_within_plain_steps_has_its_own_ways():
+    """Where plain steps call what awaits steps on a loop of its own, those go to threads."""
+    here = threading.get_ident()
+
+    async def steps():
+        return await called(threading.get_ident)
+
+    async def outer():
+        first = await called(run, alike(later, steps))
+        return first, await called(threading.get_ident)
+
+    first, second = alike(int, outer)()
+    assert first != here
+    assert second == here
+    assert run(alike(later, steps)) != here, "it is over"
 
 
 def test_what_steps_raise_is_raised(background_loop):

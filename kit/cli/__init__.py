@@ -99,18 +99,17 @@ def commands_of(project: Project) -> dict[str, click.Command]:
     Raises ConfigError, with both places, where two have one name, or one has a kernel's.
     """
     given = [
-        (command, f"plug-in {plugin!r}")
+        (command, _place(command, f"plug-in {plugin!r}"))
         for plugin, commands in project.stack().plugins.each("kit_commands")
         for command in commands
     ]
     if project.config.get("app", "import"):
-        given += [(_command(one), place(one)) for one in project.app.commands]
+        given += [(_command(one), _place(one, "the application")) for one in project.app.commands]
     found: dict[str, click.Command] = {}
     places = dict.fromkeys(COMMANDS, "the kernel")
     problems = []
-    for command, giver in given:
+    for command, where in given:
         name = command.name or ""
-        where = giver if command.callback is None else place(command.callback)
         if name in places:
             what = f"gives the command {name!r}, and so does {places[name]}."
             problems.append(Problem(where, what, "Rename one of them."))
@@ -120,6 +119,13 @@ def commands_of(project: Project) -> dict[str, click.Command]:
     return found
 
 
+def _place(command: Callable[..., Any], giver: str) -> str:
+    """Return where a command was written, or else who gives it."""
+    if isinstance(command, click.Command):
+        return place(command.callback) if command.callback else giver
+    return place(command)
+
+
 def _command(function: Callable[..., Any]) -> click.Command:
     """Make a command of a function whose parameters name providers, unless it is one."""
     if isinstance(function, click.Command):
@@ -127,7 +133,6 @@ def _command(function: Callable[..., Any]) -> click.Command:
 
     @click.command(function.__name__.replace("_", "-"), help=function.__doc__)
     @project_options
-    @wraps(function)  # which shows its place
     def command(project: Project) -> None:
         click.get_current_context().call_on_close(project.app.stop)
         if (said := project.called(function)) is not None:

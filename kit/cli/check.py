@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import click
 
 from kit.assembly import Stack, in_order
+from kit.cli import commands_of
 from kit.cli.catalogue import catalogue
 from kit.cli.deploy import FINDINGS, accepted, findings
 from kit.cli.left_out import left_out
@@ -39,11 +43,10 @@ def command(project: Project, deploy: bool, ignore: tuple[str, ...]) -> None:
     Example:
         KIT_PROFILE=production kit check --deploy --ignore KIT-D007
     """
-    stack = _stack(project)
+    stack = _checked(project)
     reasons = accepted(project.config, stack)
     routes = []
     if project.config.get("app", "import"):
-        project.app.check()
         routes = project.app.routes
         click.echo(f"{project.path.name}: {len(routes)} routes: ok.")
     else:
@@ -61,8 +64,8 @@ def command(project: Project, deploy: bool, ignore: tuple[str, ...]) -> None:
             raise SystemExit(1)
 
 
-def _stack(project: Project) -> Stack:
-    """Return the checked stack; what is wrong with ``[matrix]`` is reported with all the rest."""
+def _checked(project: Project) -> Stack:
+    """Check all there is, and return the stack; all that is wrong is reported at once."""
     problems: list[Problem] = []
     try:
         left_out(catalogue(project.config), project.config)
@@ -72,6 +75,14 @@ def _stack(project: Project) -> Stack:
         stack = project.stack()
     except ConfigError as error:
         raise ConfigError(in_order([*error.problems, *problems])) from error
+    checks: list[Callable[[], object]] = [partial(commands_of, project)]
+    if project.config.get("app", "import"):
+        checks.insert(0, project.app.check)
+    for check in checks:
+        try:
+            check()
+        except ConfigError as error:
+            problems += error.problems
     if problems:
         raise ConfigError(problems)
     return stack

@@ -97,13 +97,18 @@ def _wrong_names(found: Catalogue, key: str) -> tuple[str, str] | None:
             allowed = "slot.component, a gateway, or several of them joined by ' + '"
             close = nearest(slot, known) if name else ""
             return f"{what}{close}", f"Allowed: {allowed}. Slots: {listing(known)}."
-        if name not in known[slot] and ":" not in name:
+        if name not in known[slot]:
             kind = slot if slot == AXIS else "component"
             what = f"there is no {kind} {name!r}.{nearest(name, known[slot])}"
+            if ":" in name:
+                what = f"the component {name!r} is not in use."
             return what, f"Allowed: {listing(f'{slot}.{one}' for one in known[slot])}."
     if double := next((slot for slot in slots if slots.count(slot) > 1), None):
         mend = "Give each of them a line of its own."
         return f"no combination has two components of {double!r}.", mend
+    if empty := next((slot for slot in slots if slot != AXIS and slot not in found.in_use), None):
+        mend = f"Take the line out, or fill the slot: [{empty}] use = ..."
+        return f"the slot {empty!r} is empty, so that this leaves nothing out.", mend
     return None
 
 

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -23,6 +24,8 @@ from kit.config import Config, load
 from kit.errors import ConfigError, Problem
 from kit.gateways import WSGI
 from kit.routes import SOCKET as WEBSOCKET
+
+_OPTION, _ARGUMENT = "kit run --port ", "port="
 
 
 @click.command("run")
@@ -83,15 +86,22 @@ def serve(
     """Serve an application for development, until it is told to stop, as ``kit run`` does.
 
     For scripts that end in this, so that ``python shop.py`` serves. Raises ConfigError for an
-    address that cannot be had, and for a debugger that others than this machine could reach.
+    address that cannot be had, and for a debugger that others than this machine could reach, and
+    RuntimeError outside of the main thread, which alone gets signals.
     """
+    if threading.current_thread() is not threading.main_thread():
+        name = threading.current_thread().name
+        raise RuntimeError(
+            f"serve was called in the thread {name!r}: call it in the main thread, which alone is"
+            " told to stop"
+        )
     _check_debugger(host, debug)
     _end_on_signal()
     if reload:
         _reload_templates(app.config)
-        _supervised(host, port, app.config.folder)
+        _supervised(host, port, app.config.folder, _ARGUMENT)
     app.debug = debug or app.debug
-    _serve(app.start(), host, port, debug)
+    _serve(app.start(), host, port, debug, _ARGUMENT)
 
 
 def _check_debugger(host: str, debug: bool) -> None:
@@ -100,10 +110,10 @@ def _check_debugger(host: str, debug: bool) -> None:
         raise ConfigError([Problem("--debug", what, "Use it on 127.0.0.1, ::1 or localhost.")])
 
 
-def _supervised(host: str, port: int, folder: Path) -> None:
+def _supervised(host: str, port: int, folder: Path, setting: str = _OPTION) -> None:
     """Go on in a process below, and do not return in this one."""
     if SOCKET not in os.environ:
-        with _listen(host, port) as listener:
+        with _listen(host, port, setting) as listener:
             sys.exit(supervise(listener, folder))
 
 
@@ -116,10 +126,10 @@ def _end_on_signal() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 
 
-def _serve(app: App, host: str, port: int, debug: bool) -> None:
+def _serve(app: App, host: str, port: int, debug: bool, setting: str = _OPTION) -> None:
     """Serve an application that is started, and stop it at the end."""
     try:
-        with _listen(host, port) as listener:
+        with _listen(host, port, setting) as listener:
             _serve_on(listener, app, host, debug)
     finally:
         app.stop()
@@ -187,20 +197,20 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(host: str, port: int, setting: str) -> socket.socket:
     if SOCKET in os.environ:
         return socket.socket(fileno=int(os.environ[SOCKET]))
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family)
     except OSError as error:
-        raise ConfigError([_deaf(host, port, error)]) from error
+        raise ConfigError([_deaf(host, port, setting, error)]) from error
 
 
-def _deaf(host: str, port: int, error: OSError) -> Problem:
-    """Say why there is no listening on an address."""
+def _deaf(host: str, port: int, setting: str, error: OSError) -> Problem:
+    """Say why there is no listening on an address; `setting` is how the port is given."""
     if error.errno == errno.EADDRINUSE:
-        mend = f"Stop the program that has it, or take another port: kit run --port {port + 1}"
+        mend = f"Stop the program that has it, or take another port: {setting}{port + 1}"
         return Problem("", f"port {port} of {host} is in use.", mend)
     if error.errno == errno.EACCES:
         return Problem("", f"port {port} needs privileges.", "Take one from 1024 on.")

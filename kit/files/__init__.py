@@ -78,13 +78,14 @@ def static(
     are media types by the end of the name, such as ``{".glb": "model/gltf-binary"}``, where the
     usual ones do not do. Files that not everybody may see are `private`: nothing on the way to a
     browser keeps them. The file `fallback` answers for all paths that name no file, as pages want
-    that find their own way in a browser. Raises ValueError where there is no such folder or file.
+    that find their own way in a browser. Raises ValueError where there is no such folder or file,
+    or none that may be served.
     """
     root = os.path.realpath(folder)
     if not os.path.isdir(root):
         raise ValueError(f"{os.fspath(folder)!r} is no folder ({root}): make it, or name another")
-    if fallback and not os.path.isfile(os.path.join(root, fallback)):
-        raise ValueError(f"fallback = {fallback!r} is no file in {root}")
+    if fallback:
+        _check_fallback(root, fallback)
     hashed = re.compile(immutable).search
     own = dict(types or {})
 
@@ -117,3 +118,15 @@ def static(
         return respond(request.environ, chosen, headers, coding)
 
     return serve
+
+
+def _check_fallback(root: str, name: str) -> None:
+    """Raise ValueError for a fallback that would be 404."""
+    try:
+        found, _ = open_below(root, name)
+    except NotFound:
+        raise ValueError(
+            f"fallback = {name!r} is no file in {root} that can be served: name one by its path"
+            " below that folder, with no dot in front and no way out"
+        ) from None
+    found.file.close()

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import kit as package
+from kit import App
 from kit.cli import COMMANDS
 
 HERE = Path(__file__).parent
@@ -111,6 +112,11 @@ def test_a_mistake_in_a_command_of_an_application_is_shown_without_a_traceback(k
     assert "Traceback" not in shown.output
 
 
+def test_a_command_with_a_name_is_told_how():
+    with pytest.raises(TypeError, match="write @app.command without a name"):
+        App().command("clear-all")
+
+
 def test_commands_of_plug_ins_follow_the_config_that_stands_before_them(kit, project):
     (project / "other").mkdir()
     (project / "other" / "counter.py").write_text(COUNTER)
@@ -138,3 +144,72 @@ def test_a_terminal_gets_colour_and_a_pipe_plain_text(project, kit, monkeypatch)
     assert "\x1b[" not in kit("routes").output
     monkeypatch.setenv("NO_COLOR", "1")
     assert "\x1b[" not in CliRunner().invoke(main, ["routes"], color=True).output
+
+
+DOUBLE = """
+
+@app.command
+def run(app):
+    return "never"
+
+
+@app.command
+def count(app):
+    return "one"
+
+
+@app.command
+def greet():
+    return "Hello"
+
+
+@app.command
+@click.command("greet")
+def other():
+    pass
+"""
+
+
+@pytest.fixture
+def doubled(project):
+    """The project with commands whose names others have: those of the kernel, and a plug-in."""
+    (project / "counter.py").write_text(COUNTER)
+    text = (project / "kit.toml").read_text()
+    (project / "kit.toml").write_text(text.replace("[app]", '[app]\nplugins = ["counter"]', 1))
+    shop = project / "shop.py"
+    shop.write_text(f"import click\n{shop.read_text()}{DOUBLE}")
+    return project
+
+
+@pytest.mark.parametrize("words", [["check"], ["count"], ["--help"]])
+def test_commands_of_one_name_are_mistakes_with_both_places(kit, doubled, words):
+    shown = kit(*words)
+    lines = {
+        name: (doubled / "shop.py").read_text().splitlines().index(text)
+        for name, text in {"run": "def run(app):", "count": "def count(app):"}.items()
+    }
+    shop = doubled / "shop.py"
+    assert f"{shop}:{lines['run']}: gives the command 'run', and so does the kernel.\n" in (
+        shown.stderr
+    )
+    plugin = rf"{shop}:{lines['count']}: gives the command 'count', and so does \S+counter.py:6\."
+    assert re.search(plugin, shown.stderr)
+    assert re.search(rf"{shop}:\d+: gives the command 'greet', and so does {shop}:", shown.stderr)
+    assert shown.stderr.endswith("3 problems.\n")
+    assert shown.exit_code == (0 if words == ["--help"] else 2)
+    assert "check " in shown.stdout or words != ["--help"]
+
+
+def test_the_kernels_commands_are_there_beside_wrong_ones(kit, doubled):
+    assert kit("routes").exit_code == 0
+
+
+def test_what_a_command_names_and_nothing_provides_is_a_mistake_at_start(kit, project):
+    with (project / "shop.py").open("a") as file:
+        file.write("\n\n@app.command\ndef mend(sesion): ...\n\n\n@app.get('/x')\ndef x(y): ...\n")
+    found = rf"{project}/shop.py:16: nothing provides 'sesion'."
+    shown = kit("check")
+    assert shown.exit_code == 2
+    assert found in shown.stderr
+    assert f"{project}/shop.py:20: nothing provides 'y'." in shown.stderr, "with all others"
+    assert found in kit("run", "--port", 0).stderr

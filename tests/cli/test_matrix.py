@@ -296,8 +296,25 @@ def test_slots_that_stay_as_they_are_count_too():
     ]
 
 
-def test_a_component_of_the_applications_own_can_be_left_out():
-    assert len(tried(without=["sessions.my_adapters:Sessions + gateway.wsgi"])) == 4
+def test_a_component_of_the_applications_own_can_be_left_out(monkeypatch):
+    monkeypatch.setitem(CONFIG, "sessions", {"use": "my_adapters:Sessions"})
+    own = "sessions.my_adapters:Sessions"
+    some = (*TWO_EACH[:2], f"sessions=beaker,{own.partition('.')[2]}")
+    left = tried(some, without=[f"{own} + persistence.peewee"], everything=True)
+    assert len(left) == 6
+    with pytest.raises(ConfigError, match="the component 'my_adapters:Others' is not in use"):
+        tried(without=["sessions.my_adapters:Others + gateway.wsgi"])
+
+
+@pytest.mark.parametrize("key", ["templating.mako", "templating.mako + gateway.wsgi"])
+def test_what_names_an_empty_slot_is_a_mistake(kit, declared, key):
+    declared(f'[matrix.without]\n"{key}" = "why"\n')
+    shown = kit("check")
+    assert (shown.exit_code, shown.stderr) == (
+        2,
+        f"kit.toml:8: [matrix.without] {key!r}: the slot 'templating' is empty, so that this leaves"
+        " nothing out.\n    Take the line out, or fill the slot: [templating] use = ...\n",
+    )
 
 
 WITHOUT = """
@@ -319,7 +336,7 @@ def declared(project):
 
 
 def test_what_is_left_out_is_not_run_and_is_shown_with_its_reason(kit, tests, declared):
-    declared(f'{WITHOUT}"routing.werkzeug + sessions.redis" = "there are no sessions here"\n')
+    declared(WITHOUT)
     shown = kit("matrix", "--", "-k", "index")
     assert shown.exit_code == 0, shown.stdout
     lines = shown.stdout.splitlines()

@@ -11,10 +11,14 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from kit import App
+from kit.cli.run import serve as run_app
 
 KIT = Path(sys.executable).with_name("kit")
 LOUD = """\
@@ -266,6 +270,23 @@ def test_a_script_is_refused_a_debugger_for_others(script):
     with serve(script, program=Path(sys.executable)) as server:
         assert server.process.wait(10) == 1
     assert "the debugger runs any code for anybody who reaches 0.0.0.0" in server.output
+
+
+def test_a_script_is_told_how_to_take_another_port(script):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        script.write_text(script.read_text().replace("port=0", f"port={port}"))
+        for words in ((), ("--reload",)):
+            with serve(script, *words, program=Path(sys.executable)) as server:
+                assert server.process.wait(10) == 1
+            assert f"or take another port: port={port + 1}\n" in server.output
+            assert "kit run" not in server.output
+
+
+def test_serving_outside_of_the_main_thread_is_refused():
+    message = "in the thread 'other_0': call it in the main thread"
+    with ThreadPoolExecutor(1, "other") as threads, pytest.raises(RuntimeError, match=message):
+        threads.submit(run_app, App()).result(10)
 
 
 def python(code: str) -> subprocess.CompletedProcess[str]:
