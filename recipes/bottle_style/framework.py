@@ -24,6 +24,7 @@ from kit.providers import naming
 from kit.routes import RouteOptions
 
 CONFIG = Path(__file__).with_name("kit.toml")
+OUTSIDE = "Working outside of request context: this is for callbacks, and for what they call."
 RULE = re.compile(r"<(\w+)(?::(\w*)(?::((?:\\.|[^\\>])+))?)?>")  # <name:filter:configuration>
 FILTERS: dict[str, Callable[[str], tuple[str, Any, Any]]] = {
     "re": lambda regex: (re.sub(r"(?<!\\)\((?:\?P<\w+>|(?!\?))", "(?:", regex), None, str),
@@ -51,11 +52,8 @@ class HTTPResponse(kit.Response, Exception):  # noqa: N818 - Bottle's name
     def __init__(self, body: Any = "", status: Any = 200, headers: Any = None) -> None:
         super().__init__(body, status, headers)
 
-    def set_header(self, name: str, value: object) -> None:
-        self.headers[name] = str(value)
-
-    def add_header(self, name: str, value: object) -> None:
-        self.headers.add(name, str(value))
+    set_header = property(lambda self: self.headers.set)
+    add_header = property(lambda self: self.headers.add)
 
 
 class HTTPError(KitError):
@@ -67,16 +65,13 @@ class HTTPError(KitError):
         self.body, self.exception, self.headers = body, exception, dict(headers).items()
 
 
-class Request:
+class Request(SimpleNamespace):
     """The request that is being answered. What is not here is asked of the kernel's, `kit`."""
 
     kit: Any
     get_header = property(lambda self: self.kit.headers.get)
     get_cookie = property(lambda self: self.kit.cookies.get)
     json = property(lambda self: self.kit.json if self.kit.is_json else None)
-
-    def __init__(self, app: Bottle) -> None:
-        self.app = app
 
     def __getattr__(self, name: str) -> Any:
         if name in LISTS:
@@ -120,21 +115,20 @@ class Request:
 def _pieces(generator: Any, context: Context) -> Iterator[Any]:
     """Yield what a generator yields; while it works, `request` leads where it did before."""
     try:
-        while (piece := context.run(next, generator, None)) is not None:
-            yield piece
+        yield from iter(partial(context.run, next, generator, None), None)
     finally:
         context.run(generator.close)
 
 
 _current: ContextVar[Request] = ContextVar("bottle")
-request: Any = LocalProxy(_current)
-response: Any = LocalProxy(_current, "response")
+request: Any = LocalProxy(_current, unbound_message=OUTSIDE)
+response: Any = LocalProxy(_current, "response", unbound_message=OUTSIDE)
 
 
 @provider(name="bottle", inline=True)
 def current(app: Any, request: kit.Request) -> Request:
     """What `request` leads to; every callback gets it."""
-    found: Request = request.environ.setdefault("bottle.request", Request(app))
+    found: Request = request.environ.setdefault("bottle.request", Request(app=app))
     found.kit = request
     return found
 
@@ -152,15 +146,17 @@ def redirect(url: str, code: int = 303, *, external: bool = False) -> NoReturn:
 
 def static_file(filename: str, root: Any, mimetype: str = "", download: Any = False) -> Any:
     """Answer with a file of the folder `root`, or with 404; no name leads out of the folder."""
-    how: Any = {"request": request.kit, "media_type": mimetype, "download": download}
-    file = kit.send_file(root, filename, **how)
-    return HTTPResponse(file.response, file.status, file.headers)
+    one = kit.send_file(root, filename, request=request.kit, media_type=mimetype, download=download)
+    return HTTPResponse(one.response, one.status, one.headers)
 
 
 def template(source: str, given: Any = (), /, **values: Any) -> str:
     """Render a template by name (``"message"`` is ``message.html``), or one that is written out."""
     values.update(given)
-    engine = (request.app if _current.get(None) else default_app()).provided("templating")
+    app = request.app if _current.get(None) else default_app()
+    if not app.stack.filling("templating"):
+        raise RuntimeError("There is no template(): nothing is in use in [templating] of kit.toml.")
+    engine = app.provided("templating")
     if set(source) & set("\n{%$"):
         return str(engine.render_string(source, values))
     return str(engine.render(source if "." in source else f"{source}.html", values))
@@ -186,7 +182,7 @@ class Route:
     @cached_property
     def call(self) -> Any:
         """The callback within its plug-ins, of which the first one is the outermost."""
-        callback = self.callback
+        callback, self.app.plugins = self.callback, tuple(self.app.plugins)
         for plugin in reversed(self.app.plugins):
             wrap = getattr(plugin, "apply", None)
             inner, callback = callback, wrap(callback, self) if wrap else plugin(callback)
@@ -213,20 +209,25 @@ class Bottle(App):
         super().__init__(config, plugins={"start": start})  # by name: after kit.slots.persistence
         self.router = SimpleNamespace(filters=dict(FILTERS))
         self.router.add_filter = self.router.filters.__setitem__
-        self.plugins: list[Any] = []
+        self.plugins: Any = []  # a tuple, once callbacks are within them
         self.hooks: dict[str, list[Any]] = {"start": [], "before_request": [], "after_request": []}
         self.provider(current)
 
-    def route(self, path: Any, method: Any = "GET", **config: Any) -> Any:  # type: ignore[override]
-        """Declare a callback for a path or several; the kernel has its own part of `config`."""
-        options: Any = {key: config[key] for key in config if key in RouteOptions.__annotations__}
+    def route(self, path: Any, method: Any = "GET", **options: Any) -> Any:  # type: ignore[override]
+        """Declare a callback for a path or several; `options` are those of the kernel's routes."""
+        if odd := sorted({*options} - {*RouteOptions.__annotations__}):
+            raise TypeError(f"route() takes no {odd[0]}=: instead write a decorator below @route")
+        if "ANY" in str(method).upper():
+            raise ValueError("there is no method ANY: name them, as in method=['GET', 'POST']")
 
         def add(callback: Any) -> Any:
             for rule in [path] if isinstance(path, str) else path:
+                if re.search(":[a-zA-Z_#]", RULE.sub("", rule)):
+                    raise ValueError(f"{rule!r}: write <name> or <name:filter>, not /:name")
                 for verb in [method] if isinstance(method, str) else method:
                     pattern, named = RULE.sub(self._part, rule), {"name": rule, **options}
                     declare = super(Bottle, self).route(pattern, verb, **named)
-                    declare(Route(self, rule, verb, callback, config))
+                    declare(Route(self, rule, verb, callback, options))
             return callback
 
         return add
@@ -243,8 +244,9 @@ class Bottle(App):
 
     def install(self, plugin: Any) -> Any:
         """Let a plug-in wrap all callbacks: a decorator, or an object with `apply`."""
-        if hasattr(plugin, "setup"):
-            plugin.setup(self)
+        if isinstance(self.plugins, tuple):
+            raise RuntimeError("install() comes too late: the application is put together already")
+        getattr(plugin, "setup", id)(self)
         self.plugins.append(plugin)
         return plugin
 
@@ -255,7 +257,11 @@ class Bottle(App):
             def answer(bottle: Request, error: Exception, status: int) -> Any:
                 vars(bottle).pop("response", None)
                 bottle.response.status_code = status
-                return bottle.answer(callback, _shown(error, status))
+                if not isinstance(error, HTTPError):
+                    told = getattr(error, "description", "") or str(error)
+                    told = told if status < 500 else "Internal Server Error"
+                    error = HTTPError(status, told, error)
+                return bottle.answer(callback, error)
 
             super(Bottle, self).error(code, always=True)(answer)
             return callback
@@ -264,6 +270,8 @@ class Bottle(App):
 
     def hook(self, name: str) -> Any:
         """Call a function before each request, or after it, or once at the start."""
+        if name not in self.hooks:
+            raise ValueError(f"there is no hook {name!r}, but there are {', '.join(self.hooks)}")
 
         def add(function: Any) -> Any:
             if name != "start" and not self.layers:
@@ -288,13 +296,6 @@ class Bottle(App):
 def _each(functions: Any) -> None:
     for function in functions:
         function()
-
-
-def _shown(error: Exception, status: int) -> HTTPError:
-    """Return an error as Bottle's handlers know it."""
-    text = getattr(error, "description", "") or str(error)
-    shown = HTTPError(status, text if status < 500 else "Internal Server Error", error)
-    return error if isinstance(error, HTTPError) else shown
 
 
 @cache

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import http
 import re
 from collections.abc import Iterable
 from functools import cached_property, partial, update_wrapper
-from inspect import getmembers, iscoroutinefunction
+from inspect import iscoroutinefunction
 from io import BytesIO
 from types import SimpleNamespace
 from typing import Any, cast
+
+from errors import *  # noqa: F403 - HTTP_200, HTTPNotFound and so on are this framework's names
+from errors import HTTPError, HTTPInvalidParam
 
 import kit
 from kit.providers import naming
@@ -21,27 +23,6 @@ MEDIA_GIF, MEDIA_JPEG, MEDIA_PNG = "image/gif", "image/jpeg", "image/png"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 RESPONDERS = {**{method: f"on_{method.lower()}" for method in METHODS}, SOCKET: "on_websocket"}
 WebSocketDisconnected = kit.SocketClosed
-LINES = {one.value: f"{one.value} {one.phrase}" for one in http.HTTPStatus}
-globals().update({f"HTTP_{code}": line for code, line in LINES.items()})  # HTTP_200 and so on
-ERRORS = {"BadRequest": 400, "Unauthorized": 401, "Forbidden": 403, "NotFound": 404, "Gone": 410}
-ERRORS |= {"MethodNotAllowed": 405, "Conflict": 409, "ContentTooLarge": 413, "TooManyRequests": 429}
-ERRORS |= {"UnsupportedMediaType": 415, "UnprocessableEntity": 422, "ServiceUnavailable": 503}
-
-
-class HTTPError(kit.KitError):
-    """What ends a request with a status, and with JSON: a title, a description and more."""
-
-    def __init__(self, status: Any = 0, *, title: str = "", headers: Any = (), **told: Any) -> None:
-        self.status, self.headers = int(str(status or self.status)[:3]), list(dict(headers).items())
-        told = {name: value for name, value in told.items() if value is not None}
-        self.media = {"title": title or LINES.get(self.status, "Error"), **told}
-        super().__init__(told.get("description", ""))
-
-
-class HTTPInvalidParam(HTTPError):  # noqa: N818 - as Falcon calls it
-    def __init__(self, msg: str, param_name: str) -> None:
-        told = f'The "{param_name}" parameter is invalid. {msg}'
-        super().__init__(400, title="Invalid parameter", description=told)
 
 
 def _param(parse: Any) -> Any:
@@ -65,8 +46,7 @@ class Request:
     """A request as Falcon shows it. What is not here is asked of the kernel's, which is `kit`."""
 
     context = cached_property(lambda self: SimpleNamespace())
-    awaits = False  # whether a coroutine answers: then the body is awaited
-    succeeded = True
+    awaits, succeeded = False, True  # where a coroutine answers it awaits the body
     resource = path_values = cast(Any, None)
 
     def __init__(self, request: kit.Request, app: App) -> None:
@@ -75,26 +55,24 @@ class Request:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.kit, name)
 
-    def get_header(self, name: str, default: str | None = None) -> str | None:
-        return self.kit.headers.get(name, default)
-
     get_param, get_param_as_float = _param(str), _param(float)
     get_param_as_int = _param(lambda text: int(text if re.fullmatch(r"-?\d+", text) else ""))
 
-    @cached_property
-    def stream(self) -> Any:
-        """The body, to be read in pieces: a file, or for coroutines one that is awaited."""
-        return self.kit.pieces() if self.awaits else self.kit.stream
+    get_header = property(lambda self: self.kit.headers.get)
+    auth = property(lambda self: self.get_header("Authorization"))
+    bounded_stream = property(lambda self: self.stream)
+    params = property(lambda r: {k: v if v[1:] else v[0] for k, v in r.kit.args.lists()})
+    stream = cached_property(lambda self: self.kit.pieces() if self.awaits else self.kit.stream)
 
     def get_media(self) -> Any:
         """Return the data in the body, by its media type; a coroutine awaits it."""
-        return self._loaded_media() if self.awaits else self._media()
+        return self._read_later() if self.awaits else self._read()
 
-    async def _loaded_media(self) -> Any:
+    async def _read_later(self) -> Any:
         await self.kit.load()
-        return self._media()
+        return self._read()
 
-    def _media(self) -> Any:
+    def _read(self) -> Any:
         kind, body = self.content_type or MEDIA_JSON, self.kit.body
         if own := self.app.own_media.get(kind.partition(";")[0]):
             return own.deserialize(BytesIO(body), kind, len(body))
@@ -112,13 +90,18 @@ class Response:
 
     context = cached_property(lambda self: SimpleNamespace())
     status: Any = 200
-    text = data = media = stream = cast(Any, None)
+    text = data = media = stream = app = env = headers = cast(Any, None)
     complete = is_made = False
     content_type, content_length = _header("content-type"), _header("content-length")
     location, cache_control, etag = _header("location"), _header("cache-control"), _header("etag")
 
-    def __init__(self, app: App) -> None:
-        self.app, self.headers = app, cast(Any, {})
+    def __init__(self, request: kit.Request, app: App) -> None:
+        self.app, self.env, self.headers = app, request.environ, {}
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not hasattr(Response, name):
+            raise AttributeError(f"resp has no {name!r}: its body is text, data, media or stream")
+        super().__setattr__(name, value)
 
     def set_header(self, name: str, value: Any) -> None:
         self.headers[name.lower()] = str(value)
@@ -137,12 +120,6 @@ class Response:
             return own.serialize(self.media, kind)
         return self.app.provided("negotiator").reader(kind).dump(self.media)
 
-    def clear(self, status: int) -> None:
-        """Forget what there is but headers that do not tell of a body; what comes is JSON."""
-        self.status, self.text, self.data, self.media, self.stream = status, None, None, None, None
-        kept = {k: v for k, v in self.headers.items() if not k.lower().startswith("content-")}
-        self.headers = {**kept, "content-type": MEDIA_JSON}
-
     def made(self, sent: kit.Response | None = None) -> Any:
         """Return what the kernel makes an answer of: `sent`, if there is one, as it is by now."""
         code = self.status if type(self.status) is int else int(str(self.status)[:3])
@@ -151,8 +128,9 @@ class Response:
             if self.is_made and (body := self.render_body()) is not None:
                 sent.data = body
             return sent
-        self.is_made, is_data = True, type(self.media) in (dict, list)
-        if is_data and not (self.headers or self.text or self.data or self.app.own_media):
+        self.is_made, is_plain = True, not (self.headers or self.app.own_media)
+        if is_plain and type(self.media) in (dict, list) and self.text is self.data is None:
+            self.env["HTTP_ACCEPT"] = MEDIA_JSON  # it is JSON unless a content type is set
             return self.media if code == 200 else (self.media, code)
         body = self.render_body()
         if body is None and self.stream is None:
@@ -164,9 +142,11 @@ class Response:
 def _hook(is_before: bool, action: Any, *args: Any, **named: Any) -> Any:
     def decorate(target: Any) -> Any:
         if isinstance(target, type):
-            for name, responder in getmembers(target, callable):
-                if re.match("on_(?!websocket)", name):
-                    setattr(target, name, decorate(responder))
+            found = [name for name in dir(target) if re.match("on_(?!websocket)", name)]
+            for name in found:
+                setattr(target, name, decorate(getattr(target, name)))
+            if not found:
+                raise TypeError(f"{target.__name__} has no responder, such as on_get, for a hook")
             return target
 
         async def steps(self: Any, req: Request, resp: Response, **params: Any) -> None:
@@ -225,11 +205,17 @@ class App(kit.App):
         self.add_middleware(middleware)
 
     def _exchange(self, request: kit.Request) -> Any:
-        return request.environ.setdefault("falcon", (Request(request, self), Response(self)))
+        both = request.environ.get("falcon") or (Request(request, self), Response(request, self))
+        request.environ["falcon"] = both
+        return both
 
     def add_route(self, template: str, resource: Any, *, suffix: str = "", **options: Any) -> None:
         """Let ``on_get`` and so on of a resource answer; `options` are those of a route."""
         pattern = re.sub(r"{(\w+)(?::(\w+))?}", lambda m: f"<{m[2] or 'str'}:{m[1]}>", template)
+        if set(pattern) & set("{}"):
+            raise ValueError(f"{template!r}: a field is {{name}} or {{name:converter}}")
+        if isinstance(resource, type):
+            raise TypeError(f"pass an instance: {resource.__name__}()")
         count = len(self.routes)
         for method, name in RESPONDERS.items():
             if responder := getattr(resource, name + (suffix and f"_{suffix}"), None):
@@ -276,9 +262,13 @@ class App(kit.App):
 
     def add_middleware(self, middleware: Any) -> None:
         """Add a component with ``process_request`` and so on, or several, the outermost first."""
+        known = {f"process_{event}" for event in (*self.listeners, "request", "response")}
         for one in middleware if isinstance(middleware, Iterable) else (middleware,):
-            for event, found in self.listeners.items():
-                found += filter(None, [getattr(one, f"process_{event}", None)])
+            found = {name for name in dir(one) if name.startswith("process_")}
+            if isinstance(one, type) or not found or found - known:
+                raise TypeError(f"{one!r}: pass an object with some of {sorted(known)}, no others")
+            for event, heard in self.listeners.items():
+                heard += filter(None, [getattr(one, f"process_{event}", None)])
             first, last = (getattr(one, f"process_{x}", None) for x in ("request", "response"))
             if first or last:
                 self.around(self._layer(first, last))
@@ -303,7 +293,9 @@ class App(kit.App):
         async def steps(request: kit.Request, error: Exception, status: int) -> Any:
             req, resp = self._exchange(request)
             req.succeeded = False
-            resp.clear(status)
+            resp.status, resp.text, resp.data, resp.media, resp.stream = status, *[None] * 4
+            kept = {k: v for k, v in resp.headers.items() if not k.lower().startswith("content-")}
+            resp.headers = {**kept, "content-type": MEDIA_JSON}
             try:
                 await called(handler, req, resp, error, req.path_values)
             except HTTPError as other:
@@ -315,5 +307,3 @@ class App(kit.App):
 
 
 before, after = partial(_hook, True), partial(_hook, False)
-for _name, _status in ERRORS.items():
-    globals()[f"HTTP{_name}"] = type(f"HTTP{_name}", (HTTPError,), {"status": _status})

@@ -24,22 +24,15 @@ from kit.security import csrf
 F = TypeVar("F", bound=Callable[..., Any])
 CONTEXT = "flask_style.context"
 OUTSIDE = "Working outside of request context: this is for views, and for what they call."
-PROVIDED = {  # what a context has where the slot is filled; a line more, and a proxy, for others
-    "session": "sessions",
-    "store": "persistence",
-    "render": "templating",
-    "password_keeper": "passwords",
-}
+PROVIDED = {"session": "sessions", "store": "persistence"}  # in a context where the slot is filled
+PROVIDED |= {"render": "templating", "password_keeper": "passwords"}
 
 
 class Globals(SimpleNamespace):
     """What `g` leads to: whatever is set in it lasts as long as the request."""
 
-    def get(self, name: str, default: Any = None) -> Any:
-        return vars(self).get(name, default)
-
-    def pop(self, name: str, default: Any = None) -> Any:
-        return vars(self).pop(name, default)
+    get = property(lambda self: vars(self).get)
+    pop = property(lambda self: vars(self).pop)
 
     def __contains__(self, name: str) -> bool:
         return name in vars(self)
@@ -53,12 +46,12 @@ class Context:
     flashed: list[tuple[str, str]] | None = None
 
     def __init__(self, app: Flask) -> None:
-        self.app = app
-        self.g = Globals()
+        self.app, self.g = app, Globals()
 
     def __getattr__(self, name: str) -> Any:
-        why = "its slot in kit.toml is empty, or this comes after the view, or is a command."
-        raise RuntimeError(f"{OUTSIDE} There is no {name!r} here: {why}")
+        if (slot := PROVIDED.get(name)) and not self.app.stack.filling(slot):
+            raise RuntimeError(f"There is no {name!r}: nothing is in use in [{slot}] of kit.toml.")
+        raise RuntimeError(f"{OUTSIDE} There is no {name!r} here: after the view, or in a command.")
 
     @contextmanager
     def bound(self) -> Iterator[None]:
@@ -73,8 +66,7 @@ class Context:
         """Call the functions before a view, once in a request, until one returns an answer."""
         functions = () if self.begun else (*self.app.hooks["before"], *own)
         self.begun = True
-        answers = (function() for function in functions)
-        return next((answer for answer in answers if answer is not None), None)
+        return next((answer for one in functions if (answer := one()) is not None), None)
 
 
 _current: ContextVar[Context] = ContextVar("flask_style")
@@ -83,12 +75,21 @@ current_app, g, _context = _proxy("app"), _proxy("g"), _proxy()
 request, session, store = _proxy("request"), _proxy("session"), _proxy("store")
 
 abort = kit.abort
-make_response = Response = partial(kit.Response, mimetype="text/html")
+Response = partial(kit.Response, mimetype="text/html")
+
+
+def make_response(*given: Any) -> kit.Response:
+    """Return a response of a text, and of a status and headers, or of a tuple of them."""
+    body, *more = given[0] if isinstance(given[0], tuple) else given
+    if isinstance(body, kit.Response) and not more:
+        return body
+    if not isinstance(body, (str, bytes)):
+        raise TypeError("make_response() takes a text: return others, or (data, status, headers)")
+    return Response(body, *more)
 
 
 def redirect(location: str, code: int = 302) -> kit.Response:
-    """Return a redirect; it leads nowhere but to a path of this site."""
-    return kit.redirect(location, code)
+    return kit.redirect(location, code)  # nowhere but to a path of this site
 
 
 def url_for(endpoint: str, **values: Any) -> str:
@@ -140,22 +141,15 @@ def stream_with_context(pieces: Iterable[Any]) -> Iterator[Any]:
     return go_on()
 
 
-def _kept(result: Any) -> Any:
-    """Let what streams keep its context."""
-    if isinstance(result, tuple) and result:
-        return (_kept(result[0]), *result[1:])
-    if isinstance(result, kit.Response) and result.is_streamed:
-        result.response = stream_with_context(result.response)
-    return stream_with_context(result) if inspect.isgenerator(result) else result
-
-
 class Scaffold(Routes):
     """What an application and a blueprint have in common."""
 
     hooks: Any = cached_property(lambda self: defaultdict(list))
+    registered = False
 
     def route(self, pattern: Any, methods: Any = ("GET",), **options: Any) -> Callable[[F], F]:
         """Declare a view under its own name, or that of an `endpoint`."""
+        self._hook("routes", pattern)
         endpoint = options.pop("endpoint", "")
 
         def add(view: F) -> F:
@@ -176,10 +170,9 @@ class Scaffold(Routes):
             with flask_context.bound():
                 vars(flask_context.request).update(endpoint=endpoint, blueprint=self.name or None)
                 try:
-                    result = flask_context.begin(own)
-                    if result is None:
-                        result = wait(view(**values)) if awaits else view(**values)
-                    return _kept(result)
+                    if (early := flask_context.begin(own)) is not None:
+                        return early
+                    return wait(view(**values)) if awaits else view(**values)
                 except Exception as error:
                     flask_context.error = error
                     raise
@@ -190,6 +183,8 @@ class Scaffold(Routes):
         self.route(rule, endpoint=endpoint, **options)(view_func)
 
     def _hook(self, event: str, function: Any) -> Any:
+        if self.registered:
+            raise AssertionError(f"The blueprint {self.name!r} is registered: declare this before.")
         self.hooks[event].append(function)
         return function
 
@@ -203,20 +198,23 @@ class Blueprint(Scaffold):
         super().__init__(url_prefix, name)
 
     def _later(self, declare: str, *given: Any) -> Any:
-        self.hooks["later"].append((declare, given))
+        self._hook("later", (declare, given))
         return given[-1]
 
     before_app_request = partialmethod(_later, "before_request")
     after_app_request = partialmethod(_later, "after_request")
     teardown_app_request = partialmethod(_later, "teardown_request")
     app_context_processor = partialmethod(_later, "context_processor")
-
-    def app_errorhandler(self, kind: int | type[Exception]) -> Callable[[F], F]:
-        return partial(self._later, "register_error_handler", kind)
+    app_errorhandler = property(lambda bp: partial(partial, bp._later, "register_error_handler"))
 
 
 class Flask(Scaffold, App):
     """The application. Its ``kit.toml`` is beside the module or package, unless `config` says."""
+
+    def _no_key(self, key: Any) -> None:
+        raise AttributeError("app.secret_key is set in kit.toml: [app] secret_key = ...")
+
+    secret_key = property(None, _no_key)
 
     def __init__(self, import_name: str, config: Any = None) -> None:
         file = getattr(sys.modules.get(import_name), "__file__", None)
@@ -255,9 +253,12 @@ class Flask(Scaffold, App):
         for declare, given in blueprint.hooks["later"]:
             getattr(self, declare)(*given)
         self.include(blueprint)
+        blueprint.registered = True
 
     def url_for(self, endpoint: str, /, **values: Any) -> str:
         """Return the path of an endpoint, such as ``auth.login``, or of a file of ``static``."""
+        if odd := [name for name in values if name.startswith("_")]:
+            raise TypeError(f"url_for() takes no {odd[0]}: it returns a path; add the rest to it")
         if endpoint == "static":
             values["path"] = values.pop("filename")
         return super().url_for(endpoint, **values)

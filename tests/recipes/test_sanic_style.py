@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +20,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "sanic_style"
+KIT = Path(sys.executable).with_name("kit")
 PATIENCE = 30
 
 
@@ -113,3 +117,20 @@ def test_a_handshake_elsewhere_is_refused(host: str, path: str):
         opened(host, path)
     assert 400 <= refused.value.response.status_code < 500
     assert answer_of(host, "/echo").startswith(b"400 ")
+
+
+def test_its_tests_pass_on_redis_two_runs_at_a_time(tmp_path: Path, redis_url: str):
+    own = {k: v for k, v in os.environ.items() if not k.startswith(("KIT_", "PYTEST_", "COV_"))}
+
+    def run(folder: Path, *words: str | Path) -> str:
+        asked = {"cwd": folder, "env": own, "capture_output": True, "text": True, "timeout": 300}
+        done = subprocess.run([KIT, *words], **asked)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    run(tmp_path, "new", "demo", "--recipe", RECIPE.name)
+    config = tmp_path / "demo" / "kit.toml"
+    config.write_text(config.read_text().replace("redis://127.0.0.1:6379/0", redis_url))
+    files = ["tests/test_framework.py", "tests/test_sockets.py"]
+    words = ["matrix", "--slot", "channels=redis", "--jobs", "2", "--", *files]
+    assert "2 passed, 0 failed" in run(tmp_path / "demo", *words)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import io
+import os
 from dataclasses import dataclass
 
 import framework
@@ -123,6 +124,25 @@ def test_a_callback_for_several_paths_and_methods(browser):
     assert browser("/hello/Ada", "PUT").status_code == 405
 
 
+@pytest.mark.parametrize("name", ["apply", "skip", "callback", "require", "colour"])
+def test_an_option_that_there_is_not_is_an_error(bottle, name):
+    told = rf"takes no {name}=: instead write a decorator below @route"
+    with pytest.raises(TypeError, match=told):
+        get("/", **{name: print})(lambda: "")
+
+
+@pytest.mark.parametrize("method", ["ANY", "any", ["GET", "ANY"]])
+def test_there_is_no_method_any(bottle, method):
+    with pytest.raises(ValueError, match="no method ANY: name them"):
+        route("/", method=method)(lambda: "")
+
+
+@pytest.mark.parametrize("rule", ["/:name", "/a/:name#[a-z]+#", "/<a>:b", "/<:re:x>", "/:#x#"])
+def test_the_old_syntax_of_rules_is_an_error(bottle, rule):
+    with pytest.raises(ValueError, match="write <name> or <name:filter>"):
+        get(rule)(lambda **values: "")
+
+
 # The request
 
 
@@ -178,9 +198,10 @@ def test_json(browser):
 
 
 def test_outside_of_a_request_there_is_none():
-    with pytest.raises(RuntimeError):
+    told = r"^Working outside of request context: this is for callbacks"
+    with pytest.raises(RuntimeError, match=told):
         _ = request.path
-    with pytest.raises(RuntimeError):
+    with pytest.raises(RuntimeError, match=told):
         response.status = 200
 
 
@@ -453,7 +474,7 @@ def test_what_a_hook_sets_before_goes_out_with_the_answer(browser):
 
 
 def test_there_is_no_other_hook(bottle):
-    with pytest.raises(KeyError):
+    with pytest.raises(ValueError, match="no hook 'app_reset', but there are start, before_req"):
         hook("app_reset")(print)
 
 
@@ -478,10 +499,9 @@ class Database:
     def apply(self, callback, route):
         if self.keyword not in inspect.signature(route.callback).parameters:
             return callback
-        config = route.config.get("database", {})
 
         def wrapper(*args, **values):
-            values[self.keyword] = [config.get("file", "default")]
+            values[self.keyword] = ["default"]
             try:
                 result = callback(*args, **values)
             except HTTPError:
@@ -496,11 +516,11 @@ class Database:
 def test_a_plugin_gives_what_callbacks_name(browser):
     plugin = install(Database())
     get("/a/<n:int>")(lambda n, notes: f"{n} {notes}")
-    get("/b", database={"file": "b.db"})(lambda notes: str(notes))
+    get("/b")(lambda notes: str(notes))
     get("/c")(lambda notes: abort(403))
     get("/d")(lambda: "none")
     assert browser("/a/7").text == "7 ['default']"
-    assert browser("/b").text == "['b.db']"
+    assert browser("/b").text == "['default']"
     assert browser("/c").status_code == 403
     assert browser("/d").text == "none"
     assert plugin.log == ["commit", "commit", "rollback"]
@@ -511,6 +531,13 @@ def test_a_plugin_may_refuse_to_be_installed_twice(bottle):
     with pytest.raises(RuntimeError, match="already"):
         install(Database())
     install(Database("others"))
+
+
+def test_a_plugin_comes_too_late_after_the_start(bottle, browser):
+    get("/")(lambda: "")
+    browser("/")
+    with pytest.raises(RuntimeError, match="too late"):
+        install(Database())
 
 
 def test_a_provider_is_given_without_any_plugin(bottle, browser):
@@ -543,11 +570,11 @@ def test_plugins_wrap_callbacks_the_first_one_outermost_and_leave_providers(bott
 
             return wrapper
 
-    get("/<n:int>", colour="red", csrf=False)(index)  # before the plug-ins
+    get("/<n:int>", csrf=False)(index)  # before the plug-ins
     install(bold)
     install(Italic())
     assert browser("/1").text == "<b><i>1 /1</i></b>"
-    assert seen == [("/<n:int>", "GET", "index", {"colour": "red", "csrf": False})]
+    assert seen == [("/<n:int>", "GET", "index", {"csrf": False})]
 
 
 def index(n, notes_of_today):
@@ -593,6 +620,15 @@ def test_a_template_that_is_written_out(bottle):
     mako = "mako" in repr(bottle.config.get("templating", "use").value)
     source = "Hello ${name}!" if mako else "Hello {{ name }}!"
     assert template(source, name="<b>") == "Hello &lt;b&gt;!"
+
+
+def test_a_template_without_an_engine_says_which_slot_to_fill(monkeypatch):
+    for name in [name for name in os.environ if name.startswith("KIT_")]:
+        monkeypatch.delenv(name)
+    app = Bottle({})
+    monkeypatch.setattr(framework, "default_app", lambda: app)
+    with pytest.raises(RuntimeError, match=r"nothing is in use in \[templating\] of kit.toml"):
+        template("message", message="x")
 
 
 def test_view(bottle, browser):

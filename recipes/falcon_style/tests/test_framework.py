@@ -93,7 +93,32 @@ def test_plain_responders_do_not_stop_the_loop(app):
     assert places[0] is not places[1] is threading.current_thread()
 
 
+@pytest.mark.parametrize("template", ["/{id:int(2)}", "/{id:", "/{a-b}", "/id}", "/{id:int:x}"])
+def test_a_template_that_cannot_be_read_is_an_error(app, template):
+    with pytest.raises(ValueError, match=r"a field is \{name\} or \{name:converter\}"):
+        app.add_route(template, Resource(get=told))
+
+
+def test_a_resource_is_an_instance(app):
+    class Items:
+        def on_get(self, req, resp):
+            told(req, resp)
+
+    with pytest.raises(TypeError, match=r"pass an instance: Items\(\)"):
+        app.add_route("/", Items)
+
+
 # Requests
+
+
+def test_what_falcon_calls_otherwise(app, browse):
+    def on_post(req, resp):
+        resp.media = [req.params, req.auth, req.bounded_stream.read().decode()]
+
+    app.add_route("/", Resource(post=on_post))
+    sent = {"data": b"body", "headers": {"Authorization": "Basic x"}}
+    found = browse().post("/?a=1&b=1&b=2", **sent).json
+    assert found == [{"a": "1", "b": ["1", "2"]}, "Basic x", "body"]
 
 
 @pytest.mark.parametrize(
@@ -137,25 +162,6 @@ def test_media_of_both_kinds(app, browse):
         assert (bad.status_code, bad.json["title"]) == (400, "400 Bad Request")
         unknown = browse().post(path, data=b"x", content_type="image/png")
         assert (unknown.status_code, unknown.json["title"]) == (415, "415 Unsupported Media Type")
-
-
-def test_a_media_handler_of_ones_own(app, browse):
-    class Shout:
-        def serialize(self, media, content_type):
-            return media.upper().encode()
-
-        def deserialize(self, stream, content_type, content_length):
-            return stream.read().decode().lower()
-
-    def on_post(req, resp):
-        resp.content_type = "text/shout"
-        resp.media = req.media + "!"
-
-    app.req_options.media_handlers["text/shout"] = Shout()
-    app.resp_options.media_handlers["text/shout"] = Shout()
-    app.add_route("/", Resource(post=on_post))
-    response = browse().post("/", data="HellO", content_type="text/shout; a=b")
-    assert (response.text, response.headers["Content-Type"]) == ("HELLO!", "text/shout")
 
 
 def test_formats_of_the_kit_are_media_handlers(browse):
@@ -260,7 +266,60 @@ def test_a_coroutine_streams_from_a_generator(app, browse):
     assert browse().get("/").data == b"ab"
 
 
+@pytest.mark.parametrize("name", ["body", "txt", "content"])
+def test_an_answer_has_no_other_attributes(app, browse, name):
+    refused = []
+
+    def on_get(req, resp):
+        with pytest.raises(AttributeError, match=f"no '{name}': its body is text, data") as found:
+            setattr(resp, name, "text")
+        refused.append(found)
+
+    app.add_route("/", Resource(get=on_get))
+    assert browse().get("/").status_code == 200
+    assert refused
+
+
 # Errors
+
+
+@pytest.mark.parametrize(
+    ("error", "headers", "media"),
+    [
+        (
+            falcon.HTTPUnauthorized(challenges=["Basic", "Bearer"]),
+            [("WWW-Authenticate", "Basic, Bearer")],
+            {"title": "401 Unauthorized"},
+        ),
+        (
+            falcon.HTTPUnauthorized(challenges="Basic", headers={"X-Own": "1"}),
+            [("X-Own", "1"), ("WWW-Authenticate", "Basic")],
+            {"title": "401 Unauthorized"},
+        ),
+        (
+            falcon.HTTPServiceUnavailable(retry_after=0),
+            [("Retry-After", "0")],
+            {"title": "503 Service Unavailable"},
+        ),
+        (
+            falcon.HTTPInternalServerError(href="/help", href_text="Help", code=7),
+            [],
+            {
+                "title": "500 Internal Server Error",
+                "code": 7,
+                "link": {"text": "Help", "href": "/help", "rel": "help"},
+            },
+        ),
+    ],
+)
+def test_what_an_error_may_be_given(error, headers, media):
+    assert (error.headers, error.media) == (headers, media)
+
+
+@pytest.mark.parametrize("name", ["challenge", "descripton", "text"])
+def test_an_error_takes_nothing_else(name):
+    with pytest.raises(TypeError, match=f"takes no '{name}'"):
+        falcon.HTTPUnauthorized(**{name: "x"})
 
 
 @pytest.mark.parametrize(
@@ -354,7 +413,35 @@ def test_hooks_see_request_answer_resource_and_fields(app, browse):
     assert browse().delete("/6").json == {"gone": 12}
 
 
+def test_a_hook_of_a_class_without_responders_is_an_error():
+    class Items:
+        def get(self, req, resp):
+            pass
+
+    with pytest.raises(TypeError, match="Items has no responder"):
+        falcon.before(print)(Items)
+
+
 # Middleware
+
+
+class Misspelt:
+    def proces_request(self, req, resp):
+        pass
+
+
+class Starting:
+    def process_request(self, req, resp):
+        pass
+
+    def process_startup(self, scope, event):
+        pass
+
+
+@pytest.mark.parametrize("one", [Misspelt(), Starting(), Misspelt, print, [Misspelt()]])
+def test_middleware_that_would_not_be_called_is_an_error(app, one):
+    with pytest.raises(TypeError, match="pass an object with some of"):
+        app.add_middleware(one)
 
 
 class Recording:
@@ -463,21 +550,7 @@ def test_context_is_shared_with_middleware(app, browse):
     assert browse().get("/", headers={"X-User": "ada"}).json == ["ada"]
 
 
-# Sinks and files
-
-
-def test_a_sink_answers_what_has_no_route(app, browse):
-    def sink(req, resp, **values):
-        resp.media = [req.method, req.path]
-
-    app.add_route("/v1/known", Resource(get=told))
-    app.add_sink(sink, "/v1")
-    for path in ("/v1", "/v1/x", "/v1/x/y/"):
-        for method in ("GET", "POST", "DELETE"):
-            assert browse().open(path, method=method).json == [method, path]
-    assert browse().get("/v1/known").json == {}
-    assert browse().post("/v1/known").status_code == 405
-    assert browse().get("/v10").status_code == 404
+# Files
 
 
 def test_files_without_a_fallback(app, browse, tmp_path):
@@ -526,3 +599,57 @@ def test_a_socket_may_be_refused_before_it_is_accepted(app):
             pass
         assert found.value.status == status
         assert b'"title"' in found.value.body
+
+
+def test_a_media_handler_of_ones_own(app, browse):
+    class Shout:
+        def serialize(self, media, content_type):
+            return media.upper().encode()
+
+        def deserialize(self, stream, content_type, content_length):
+            return stream.read().decode().lower()
+
+    def on_post(req, resp):
+        resp.content_type = "text/shout"
+        resp.media = req.media + "!"
+
+    app.req_options.media_handlers["text/shout"] = Shout()
+    app.resp_options.media_handlers["text/shout"] = Shout()
+    app.add_route("/", Resource(post=on_post))
+    response = browse().post("/", data="HellO", content_type="text/shout; a=b")
+    assert (response.text, response.headers["Content-Type"]) == ("HELLO!", "text/shout")
+
+
+def test_a_sink_answers_what_has_no_route(app, browse):
+    def sink(req, resp, **values):
+        resp.media = [req.method, req.path]
+
+    app.add_route("/v1/known", Resource(get=told))
+    app.add_sink(sink, "/v1")
+    for path in ("/v1", "/v1/x", "/v1/x/y/"):
+        for method in ("GET", "POST", "DELETE"):
+            assert browse().open(path, method=method).json == [method, path]
+    assert browse().get("/v1/known").json == {}
+    assert browse().post("/v1/known").status_code == 405
+    assert browse().get("/v10").status_code == 404
+
+
+@pytest.mark.parametrize("accept", ["text/html", "image/png", "application/json"])
+@pytest.mark.parametrize("header", [False, True])
+def test_media_is_json_whatever_is_accepted(app, browse, accept, header):
+    def on_get(req, resp):
+        resp.media = {"a": 1}
+        if header:
+            resp.set_header("X-Own", "1")
+
+    app.add_route("/", Resource(get=on_get))
+    answer = browse().get("/", headers={"Accept": accept})
+    assert (answer.status_code, answer.json) == (200, {"a": 1})
+
+
+def test_an_empty_text_wins_over_media(app, browse):
+    def on_get(req, resp):
+        resp.text, resp.media = "", {"a": 1}
+
+    app.add_route("/", Resource(get=on_get))
+    assert browse().get("/").text == ""

@@ -184,7 +184,7 @@ def test_a_slot_that_is_empty_is_named_where_it_is_missed(client, caplog, monkey
     one = client(app)
     assert one.get("/").text == "x"
     assert one.get("/session").status_code == 500
-    assert "There is no 'session' here: its slot in kit.toml is empty" in caplog.text
+    assert "There is no 'session': nothing is in use in [sessions] of kit.toml." in caplog.text
 
 
 # Views
@@ -238,7 +238,35 @@ def test_a_view_may_be_a_coroutine_function(app, client):
     assert client(app).get("/").json == ["/", "show"]
 
 
-@pytest.mark.parametrize("kind", ["generator", "tuple", "response", "explicit"])
+def test_a_response_is_made_of_what_a_view_returns(app, client):
+    made = make_response("<b>", 201)
+    app.get("/made")(lambda: make_response(made))
+    app.get("/tuple")(lambda: make_response(("<b>", 201, {"X-A": "b"})))
+    one = client(app)
+    assert one.get("/made").status_code == 201
+    answer = one.get("/tuple")
+    assert (answer.text, answer.status_code, answer.headers["X-A"]) == ("<b>", 201, "b")
+    for data in ({"a": 1}, ["a"], ({"a": 1}, 201)):
+        with pytest.raises(TypeError, match="takes a text"):
+            make_response(data)
+
+
+@pytest.mark.parametrize("name", ["_external", "_anchor", "_scheme", "_method"])
+def test_a_url_is_a_path_and_says_so(app, client, name):
+    app.get("/")(lambda: url_for("there", **{name: True}))
+    app.get("/there", endpoint="there")(lambda: "x")
+    app.start()
+    with pytest.raises(TypeError, match=rf"url_for\(\) takes no {name}: it returns a path"):
+        app.url_for("there", **{name: True})
+    assert client(app).get("/").status_code == 500
+
+
+def test_the_secret_key_is_not_set_here(app):
+    with pytest.raises(AttributeError, match=r"in kit\.toml: \[app\] secret_key"):
+        app.secret_key = "secret"
+
+
+@pytest.mark.parametrize("kind", ["itself", "tuple", "response"])
 def test_a_stream_keeps_its_context(app, client, kind):
     ended = []
 
@@ -254,10 +282,9 @@ def test_a_stream_keeps_its_context(app, client, kind):
                 ended.append(g.name)
 
         return {
-            "generator": pieces,
-            "tuple": lambda: (pieces(), 200),
-            "response": lambda: Response(pieces()),
-            "explicit": lambda: Response(stream_with_context(pieces())),
+            "itself": lambda: stream_with_context(pieces()),
+            "tuple": lambda: (stream_with_context(pieces()), 200),
+            "response": lambda: Response(stream_with_context(pieces())),
         }[kind]()
 
     one = client(app)
@@ -283,6 +310,31 @@ def test_a_blueprint_has_a_name_a_prefix_and_functions_of_its_own(app, client):
     one = client(app)
     assert one.get("/shop/").json == ["shop.home", "shop", "all", "shop"]
     assert one.get("/").json == ["/shop/", "all"]
+
+
+@pytest.mark.parametrize(
+    "declare",
+    [
+        lambda bp: bp.get("/late")(lambda: "x"),
+        lambda bp: bp.add_url_rule("/late", "late", lambda: "x"),
+        lambda bp: bp.before_request(lambda: None),
+        lambda bp: bp.before_app_request(lambda: None),
+        lambda bp: bp.after_app_request(lambda response: response),
+        lambda bp: bp.app_errorhandler(404)(lambda error: "x"),
+    ],
+)
+def test_a_blueprint_takes_nothing_more_once_it_is_registered(app, declare):
+    bp = Blueprint("shop", __name__)
+    app.register_blueprint(bp)
+    with pytest.raises(AssertionError, match="'shop' is registered: declare this before"):
+        declare(bp)
+
+
+def test_a_blueprint_may_handle_errors_of_the_application(app, client):
+    bp = Blueprint("shop", __name__)
+    bp.app_errorhandler(404)(lambda error: f"nothing: {error.code}")
+    app.register_blueprint(bp)
+    assert client(app).get("/nope").text == "nothing: 404"
 
 
 # Errors, and what comes after

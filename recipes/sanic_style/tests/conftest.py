@@ -1,6 +1,7 @@
 """Clients of the tour, by both gateways, on whatever stack the configuration picks.
 
-The tests keep away from the application's own secret.
+The tests keep away from the application's own secret, and from what others say in its chat:
+`kit matrix` runs several of them at a time, on one Redis.
 """
 
 import os
@@ -9,6 +10,7 @@ import secrets
 import pytest
 
 os.environ.setdefault("KIT_APP__SECRET_KEY", secrets.token_urlsafe(32))
+os.environ.setdefault("KIT_CHANNELS__REDIS__NAMESPACE", f"test_{secrets.token_hex(8)}")
 
 
 @pytest.fixture(scope="session")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from pathlib import Path
 
 import pytest
 from framework import Blueprint, HTTPMethodView, Sanic, empty, html, json, text
 
 from kit.testing import SocketRefused, client
 
-CONFIG = {"routing": {"use": "werkzeug"}}
+CONFIG = Path(__file__).parents[1] / "kit.toml"
 
 
 @pytest.fixture
