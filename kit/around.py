@@ -183,7 +183,7 @@ class _Passed(Response):
     def __init__(self, line: str, headers: list[Header], body: Iterable[bytes]) -> None:
         super().__init__(status=line)
         self.headers[:] = headers
-        self.response = body
+        self.response = body if isinstance(body, Stream) else list(body)
         self._had = headers
 
     def answer(self) -> Answer:

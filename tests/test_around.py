@@ -87,6 +87,14 @@ def test_it_sees_every_answer(ask, put, path, method, status):
     assert (answer.text == "x") is (status == 200 and method == "GET")
 
 
+def test_a_response_keeps_its_length(ask, put):
+    app = App()
+    app.get("/")(lambda: Response(["a", "bc"]))
+    put(app, marked)
+    answer = ask(app)
+    assert (answer.text, answer.headers["Content-Length"]) == ("abc", "3")
+
+
 def test_a_body_is_there_for_the_handler(ask, put):
     put(app := routes(App()), marked)
     assert ask(app, "/size", "POST", data=b"x" * 100_000).text == "100000"
