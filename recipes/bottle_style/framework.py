@@ -213,7 +213,7 @@ class Bottle(App):
         self.hooks: dict[str, list[Any]] = {"start": [], "before_request": [], "after_request": []}
         self.provider(current)
 
-    def route(self, path: Any, method: Any = "GET", **options: Any) -> Any:  # type: ignore[override]
+    def route(self, path: Any, method: Any = "GET", **options: Any) -> Any:  # type: ignore[override]  # as Bottle
         """Declare a callback for a path or several; `options` are those of the kernel's routes."""
         if odd := sorted({*options} - {*RouteOptions.__annotations__}):
             raise TypeError(f"route() takes no {odd[0]}=: instead write a decorator below @route")
@@ -250,7 +250,7 @@ class Bottle(App):
         self.plugins.append(plugin)
         return plugin
 
-    def error(self, code: int = 500) -> Any:  # type: ignore[override]
+    def error(self, code: int = 500) -> Any:  # type: ignore[override]  # as Bottle
         """Let a callback answer for the errors of a status: it is given an `HTTPError`."""
 
         def add(callback: Any) -> Any:

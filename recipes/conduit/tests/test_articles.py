@@ -343,7 +343,7 @@ def queries(monkeypatch):
 
     def count(name):
         real = getattr(Store, name)
-        counted = lambda *given, **named: asked.append(name) or real(*given, **named)  # noqa: E731
+        counted = lambda *given, **named: asked.append(name) or real(*given, **named)  # noqa: E731 - short
         monkeypatch.setattr(Store, name, counted)
 
     for name in ("count", "counts", "find", "first", "get"):

@@ -44,6 +44,6 @@ def make(folder: Path) -> App:
         rows = cursor.fetchall()
         cursor.close()
         connection.close()
-        return bottle.template("recipe_bottle", rows=rows, show=show)  # type: ignore[no-any-return]
+        return bottle.template("recipe_bottle", rows=rows, show=show)  # type: ignore[no-any-return]  # untyped
 
     return app

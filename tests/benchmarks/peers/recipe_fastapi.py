@@ -93,16 +93,16 @@ class ListedArticle(BaseModel):
     title: str
     description: str
     tagList: list[str]  # noqa: N815 - the name in the JSON
-    createdAt: Time  # noqa: N815
-    updatedAt: Time  # noqa: N815
+    createdAt: Time  # noqa: N815 - as clients see it
+    updatedAt: Time  # noqa: N815 - as clients see it
     favorited: bool
-    favoritesCount: int  # noqa: N815
+    favoritesCount: int  # noqa: N815 - as clients see it
     author: Profile
 
 
 class Articles(BaseModel):
     articles: list[ListedArticle]
-    articlesCount: int  # noqa: N815
+    articlesCount: int  # noqa: N815 - as clients see it
 
 
 make_session = sessionmaker()

@@ -41,7 +41,7 @@ def get_db() -> sqlite3.Connection:
             flask.current_app.config["DATABASE"], detect_types=sqlite3.PARSE_DECLTYPES
         )
         flask.g.db.row_factory = sqlite3.Row
-    return flask.g.db  # type: ignore[no-any-return]
+    return flask.g.db  # type: ignore[no-any-return]  # untyped
 
 
 def close_db(error: BaseException | None = None) -> None:
